@@ -1,0 +1,15 @@
+"""Placeholder while the stage is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .config import Config
+from .document import Document
+
+__all__ = ["clean"]
+
+
+def clean(documents: Sequence[Document], config: Config) -> list[Document]:
+    """Return the documents unchanged."""
+    return list(documents)

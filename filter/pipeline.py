@@ -1,0 +1,92 @@
+"""The stages in order: this module is the whole story on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from .config import Config
+from .document import Document, Record, Verdict
+from .errors import InputError
+
+__all__ = ["Stage", "prepare", "process", "process_many", "run_stages"]
+
+Stage = Callable[[Sequence[Document], Config], list[Document]]
+"""A function from a batch of documents to the same documents, better labelled; it never changes the text."""
+
+
+def process(source: str | Record, config: Config | None = None) -> Document:
+    """Return one text or record analysed; `process_many` is many times faster for more than one.
+
+    Raises:
+        InputError: the record cannot be used (too long, or its HTML cannot be parsed).
+
+    >>> from filter import process
+    >>> document = process("The court met on Monday.\\nSubscribe to our newsletter\\n")
+    >>> [span.label for span in document.spans]
+    ['content', 'boilerplate']
+    """
+    return next(process_many([source], config))
+
+
+def process_many(sources: Iterable[str | Record], config: Config | None = None) -> Iterator[Document]:
+    """Yield each source analysed, in order; reads ahead no more than `config.batch_chars` of text.
+
+    Raises:
+        InputError: a record cannot be used; `batch.analyse` sets such records aside instead.
+    """
+    config = config or Config()
+    batch: list[Document] = []
+    chars = 0
+    for source in sources:
+        batch.append(prepare(source, config))
+        chars += len(batch[-1].text)
+        if chars >= config.batch_chars:
+            yield from run_stages(batch, config)
+            batch, chars = [], 0
+    yield from run_stages(batch, config)
+
+
+def prepare(source: str | Record, config: Config) -> Document:
+    """Return a source as a document of line spans: extraction and segmentation, no judgement.
+
+    Raises:
+        InputError: the record cannot be used.
+    """
+    from .extract import extract
+    from .segment import segment
+
+    record = Record(text=source) if isinstance(source, str) else source
+    document = extract(record, config)
+    if len(document.text) > config.max_text_chars:
+        reason = f"text of {len(document.text):,} characters is over the limit of {config.max_text_chars:,}"
+        raise InputError(reason, remedy="raise max_text_chars, or cut the text")
+    return segment(replace(document, policy=config.policy))
+
+
+def run_stages(documents: Sequence[Document], config: Config) -> list[Document]:
+    """Return the documents after every stage."""
+    for stage in _stages():
+        documents = stage(documents, config)
+    return [replace(document, verdict=_verdict(document)) for document in documents]
+
+
+def _stages() -> tuple[Stage, ...]:
+    # Imported here, so that `import filter` and `--help` do not wait for NumPy.
+    from .clean import clean
+    from .language import split_languages
+    from .sections import classify_sections
+
+    return (clean, split_languages, classify_sections)
+
+
+def _verdict(document: Document) -> Verdict:
+    if not document.text.strip():
+        return Verdict(keep=False, reasons=("the text is empty",))
+    if len(document.removed) == len(document.spans):
+        return Verdict(keep=False, reasons=("nothing is left after removals",))
+    bad = [span for span in document.spans if span.label in ("spam", "low_quality")]
+    if len(bad) + len(document.removed) >= len(document.spans):
+        labels = sorted({span.label for span in bad})
+        return Verdict(keep=False, reasons=(f"nothing but {' and '.join(labels)}",))
+    return Verdict()
