@@ -1,6 +1,7 @@
 """The types that carry everything: Record, Span, Document, Part, Verdict and Policy.
 
-Analysing a document gives a lossless partition of its text into spans. All offsets are code points of `Document.text`, half-open.
+Analysing a document gives a lossless partition of its text into spans. All offsets are code points of
+`Document.text`, half-open.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ NO_LANGUAGE = "zxx"
 class Policy:
     """What is done with each label; a view of the analysis, not a property of it.
 
-    `strip` leaves a span out of the output and keeps it in the record of removals, `flag` leaves it in the text and lists it,
-    `keep` leaves it in the text and says nothing. Content is always kept.
+    `strip` leaves a span out of the output and keeps it in the record of removals, `flag` leaves it in the text and
+    lists it, `keep` leaves it in the text and says nothing. Content is always kept.
     """
 
     boilerplate: Action = "strip"
@@ -140,8 +141,8 @@ class Part:
         lang: BCP 47 tag of the part.
         text: the slices `kept` of the document's text, joined.
         spans: the document's kept spans that belong to this part, in order.
-        kept: the slices `(start, end)`, in order and apart. They are the spans, and, where a removed or other-language stretch on
-            the same line took the line break with it, that line break too: so two parts may share a line break.
+        kept: the slices `(start, end)`, in order and apart. They are the spans, and, where a removed or other-language
+            stretch on the same line took the line break with it, that line break too: so two parts may share one.
     """
 
     lang: str
@@ -156,7 +157,8 @@ class Document:
 
     Attributes:
         text: the text as read (for HTML: as extracted); no stage changes it.
-        spans: ordered and tiling: the first starts at 0, each starts where the one before ends, the last ends at `len(text)`.
+        spans: ordered and tiling: the first starts at 0, each starts where the one before ends, the last ends at
+            `len(text)`.
         id, url, meta: as in the record.
         verdict: keep or drop, and why.
         policy: what `removed`, `flagged` and `parts()` do with each label unless told otherwise.
@@ -191,10 +193,11 @@ class Document:
         return tuple(span for span in self.spans if self.policy.action(span.label) == "flag")
 
     def parts(self, policy: Policy | None = None) -> list[Part]:
-        """Return the kept text, one part per language in order of first appearance.
+        r"""Return the kept text, one part per language in order of first appearance.
 
-        A span without a language (numbers, addresses, undetermined) joins the part before it, or the first one. Boilerplate that
-        the policy keeps does so too where there is anything else: a consent banner does not make a document of its own.
+        A span without a language (numbers, addresses, undetermined) joins the part before it, or the first one.
+        Boilerplate that the policy keeps does so too where there is anything else: a consent banner does not make a
+        document of its own.
 
         Args:
             policy: what to do with each label; by default the document's own.
@@ -203,8 +206,8 @@ class Document:
             No part when nothing is kept.
 
         >>> spans = (Span(0, 6, lang="en"), Span(6, 13, "boilerplate", lang="en"), Span(13, 21, lang="es"))
-        >>> [(part.lang, part.text) for part in Document("Hello\\nAdvert\\n¡Hola!\\n\\n", spans).parts()]
-        [('en', 'Hello\\n'), ('es', '¡Hola!\\n\\n')]
+        >>> [(part.lang, part.text) for part in Document("Hello\nAdvert\n¡Hola!\n\n", spans).parts()]
+        [('en', 'Hello\n'), ('es', '¡Hola!\n\n')]
         """
         policy = policy or self.policy
         kept = [span for span in self.spans if policy.action(span.label) != "strip"]

@@ -11,31 +11,32 @@ from .errors import InputError
 
 __all__ = ["Stage", "prepare", "process", "process_many", "run_stages"]
 
+_DEFAULT = Config()
+
 Stage = Callable[[Sequence[Document], Config], list[Document]]
 """A function from a batch of documents to the same documents, better labelled; it never changes the text."""
 
 
-def process(source: str | Record, config: Config | None = None) -> Document:
-    """Return one text or record analysed; `process_many` is many times faster for more than one.
+def process(source: str | Record, config: Config = _DEFAULT) -> Document:
+    r"""Return one text or record analysed; `process_many` is many times faster for more than one.
 
     Raises:
         InputError: the record cannot be used (too long, or its HTML cannot be parsed).
 
     >>> from filter import process
-    >>> document = process("The court met on Monday.\\nSubscribe to our newsletter\\n")
+    >>> document = process("The court met on Monday.\nSubscribe to our newsletter\n")
     >>> [span.label for span in document.spans]
     ['content', 'boilerplate']
     """
     return next(process_many([source], config))
 
 
-def process_many(sources: Iterable[str | Record], config: Config | None = None) -> Iterator[Document]:
+def process_many(sources: Iterable[str | Record], config: Config = _DEFAULT) -> Iterator[Document]:
     """Yield each source analysed, in order; reads ahead no more than `config.batch_chars` of text.
 
     Raises:
         InputError: a record cannot be used; `batch.analyse` sets such records aside instead.
     """
-    config = config or Config()
     batch: list[Document] = []
     chars = 0
     for source in sources:

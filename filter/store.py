@@ -1,8 +1,8 @@
 """Finds, checks and loads what is in models/.
 
-A model is an uncompressed-to-read `.npz` of plain arrays and a JSON header inside it; loading one runs no code from the file
-(`allow_pickle` stays off). `manifest.json` lists each file with its SHA-256, the digest of the data it learned from, the versions
-it was made with and its scores.
+A model is an `.npz` of plain arrays with a JSON header; loading one runs no code from the file (`allow_pickle` stays
+off). `manifest.json` lists each file with its SHA-256, the digest of the data it learned from, the versions it was made
+with and its scores.
 """
 
 from __future__ import annotations
