@@ -1,0 +1,181 @@
+"""Score the package and its peers on the labelled data, side by side in one run.
+
+    python -m benchmarks.run [clean|html|classify|lang ...] [--data ../shared/data] [--limit N]
+
+Each row is one run of a script in DATA/../eval against an adapter; `cross-validated` means that no document is judged by a
+model that has seen its site (clean) or its story (classify). Prints Markdown, and writes docs/quality.json. Peers that are
+not installed are left out with a word; `pip install -e ".[bench]"` installs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# table: (script and arguments, [(name, adapter)])
+CLEAN = ["score_clean.py", "text"]
+TABLES = {
+    "clean": (
+        CLEAN,
+        [
+            ("C4 line rules", "benchmarks.peers_clean:c4_lines"),
+            ("RefinedWeb-style line rules", "benchmarks.peers_clean:refinedweb_lines"),
+            ("textsieve, rules alone", "benchmarks.adapters_clean_rules:clean"),
+            ("textsieve, line model alone (cross-validated)", "benchmarks.adapters_clean:lines_cv"),
+            ("textsieve (cross-validated)", "benchmarks.adapters_clean:clean_cv"),
+        ],
+    ),
+    "html": (
+        ["score_clean.py", "html"],
+        [
+            ("jusText, English list", "benchmarks.peers_clean:justext_good"),
+            ("readability-lxml", "benchmarks.peers_clean:readability"),
+            ("resiliparse, main content", "benchmarks.peers_clean:resiliparse_main"),
+            ("trafilatura, fast", "benchmarks.peers_clean:trafilatura_fast"),
+            ("trafilatura, recall", "benchmarks.peers_clean:trafilatura_recall"),
+            ("trafilatura, default", "benchmarks.peers_clean:trafilatura_default"),
+            ("textsieve (cross-validated)", "benchmarks.adapters_clean:html"),
+        ],
+    ),
+    "classify": (
+        ["score_classify.py"],
+        [
+            ("phrase list", "benchmarks.adapters_classify:phrase_list"),
+            ("word 1–2-grams + logistic regression (cross-validated)", "benchmarks.adapters_classify:word_lr"),
+            ("textsieve (cross-validated by story)", "benchmarks.adapters_classify:cv"),
+            ("textsieve (one generator, one domain left out)", "benchmarks.adapters_classify:logo"),
+        ],
+    ),
+    "lang": (
+        ["score_lang.py"],
+        [
+            ("langdetect, per line", "benchmarks.adapters_lang:langdetect_lines"),
+            ("py3langid, per line", "benchmarks.adapters_lang:py3langid_lines"),
+            ("fastText, per line", "benchmarks.adapters_lang:fasttext_lines"),
+            ("pycld2, per line", "benchmarks.adapters_lang:pycld2_lines"),
+            ("pycld2, its vectors", "benchmarks.adapters_lang:pycld2_vectors"),
+            ("textsieve, `--detector langdetect`", "benchmarks.adapters_lang:langdetect"),
+            ("textsieve", "benchmarks.adapters_lang:ours"),
+        ],
+    ),
+}
+
+
+def row_clean(result):
+    groups = {"extractor views": "ALL extractor output", "full text": "ALL full"}
+    cells = {}
+    for name, key in groups.items():
+        group = result["groups"].get(key, {})
+        for column in ("P", "R", "F1", "loss", "harmed"):
+            if column in group:
+                cells[f"{name} {column}"] = group[column]
+    return cells | {"lines/s": round(result["lines_per_s"])}
+
+
+def row_html(result):
+    all_, news = result["groups"]["ALL"], result["groups"].get("src fundus", {})
+    cells = {column: all_[column] for column in ("P", "R", "F1")}
+    return cells | {
+        "news of 2023–26 F1": news.get("F1"),
+        "CPU s / 1,000 pages": round(1000 * result["cpu"] / result["pages"], 1),
+    }
+
+
+def row_classify(result):
+    english, news, summary = result["ai en, all"], result["ai en, news"], result["summary"]
+    return {
+        "AUC": english["auc"],
+        "TPR": english["own_tpr"],
+        "TPR news": news["own_tpr"],
+        "section FPR": summary["section_fpr"],
+        "genuine docs flagged": summary["pure_human_doc_fpr"],
+        "spam + tags TPR": result["spam+seo_tags, all"]["own_tpr"],
+        "boundary p90": summary["boundary_p90"],
+        "MB/s": summary["mb_per_s"],
+    }
+
+
+def row_lang(result):
+    cells = {"split_ok": result["MIXED"]["split_ok"]}
+    for kind in ("block", "alternate", "inline", "tail"):
+        cells[kind] = result[kind]["split_ok"]
+    cells["b ≤ 3"] = result["MIXED"]["b_le3"]
+    cells["false split, core"] = result["MONO_CORE"]["false_split"]
+    cells["wide"] = result["mono_wide"]["false_split"]
+    cells["UDHR"] = result["mono_udhr"]["false_split"]
+    return cells | {"MB/s": result["speed"]["MB_s"]}
+
+
+ROWS = {"clean": row_clean, "html": row_html, "classify": row_classify, "lang": row_lang}
+
+
+def score(data, script, adapter, limit):
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "scores.json"
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            str(data.parent / "eval" / script[0]),
+            *script[1:],
+            adapter,
+            "--json",
+            str(out),
+        ]
+        command += ["--limit", str(limit)] if limit else []
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return None, (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return json.loads(out.read_text(encoding="utf-8")), None
+
+
+def show(value):
+    return (
+        "–"
+        if value is None or value != value
+        else f"{value:.4f}".rstrip("0").rstrip(".")
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=[])
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="labelled data; scripts in ../eval"
+    )
+    parser.add_argument("--limit", type=int, default=0, help="documents per run, for a quick look")
+    parser.add_argument("--only", default="", help="run only the rows whose name holds this")
+    arguments = parser.parse_args()
+    written = ROOT / "docs" / "quality.json"
+    figures = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
+    for table in arguments.tables or TABLES:
+        script, rows = TABLES[table]
+        header = None
+        for name, adapter in rows:
+            if arguments.only not in name:
+                continue
+            result, problem = score(arguments.data, script, adapter, arguments.limit)
+            if result is None:
+                print(f"({name}: left out: {problem})", file=sys.stderr)
+                continue
+            cells = ROWS[table](result)
+            if header is None:
+                header = list(cells)
+                print(f"\n| {table} | " + " | ".join(header) + " |\n|---" * 1 + "|---:" * len(header) + "|")
+            print(f"| {name} | " + " | ".join(show(cells.get(column)) for column in header) + " |", flush=True)
+            figures.setdefault(table, {})[name] = cells
+    if not arguments.limit:
+        written.parent.mkdir(exist_ok=True)
+        written.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
