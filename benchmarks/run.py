@@ -2,9 +2,9 @@
 
     python -m benchmarks.run [clean|html|classify|lang ...] [--data ../shared/data] [--limit N]
 
-Each row is one run of a script in DATA/../eval against an adapter; `cross-validated` means that no document is judged by a
-model that has seen its site (clean) or its story (classify). Prints Markdown, and writes docs/quality.json. Peers that are
-not installed are left out with a word; `pip install -e ".[bench]"` installs them.
+Each row is one run of a script in DATA/../eval against an adapter; `cross-validated` means that no document is judged
+by a model that has seen its site (clean) or its story (classify). Prints Markdown, and writes docs/quality.json. Peers
+that are not installed are left out with a word; `pip install -e ".[bench]"` installs them (with pip 24 or later).
 """
 
 from __future__ import annotations
