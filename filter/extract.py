@@ -2,27 +2,94 @@
 
 from __future__ import annotations
 
+import codecs
+import re
+
 from .config import Config
 from .document import Document, Record
 from .errors import InputError
 
 __all__ = ["extract"]
 
+_PAGE_REMEDY = "check that it is a whole page, or give its text instead"
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_META_CHARSET = re.compile(
+    rb"<(?:meta|\?xml)[^>]{0,500}?(?:charset|encoding)\s*=\s*[\"']?\s*([a-z0-9_.:-]+)", re.IGNORECASE
+)
+_META_WITHIN = 4096
+# Browsers read these names as the larger Windows sets (WHATWG Encoding Standard), and pages rely on it.
+_AS_BROWSERS_DO = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "shift_jis": "cp932",
+}
+
 
 def extract(record: Record, config: Config) -> Document:
     """Return the record's text, or the text extracted from its HTML, as a document without spans.
 
     Raises:
-        InputError: the HTML holds no text that can be extracted.
+        InputError: the text is not Unicode, the HTML is too long, or it holds no text that can be extracted.
     """
     text = record.text if record.text is not None else _html_text(record, config)
+    _check_unicode(text)
     return Document(text, id=record.id, url=record.url, meta=record.meta)
+
+
+def _check_unicode(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        reason = f"half of a surrogate pair (U+{ord(text[error.start]):04X}) at character {error.start}"
+        raise InputError(reason, remedy="repair the \\u escape in the input") from error
 
 
 def _html_text(record: Record, config: Config) -> str:
     import trafilatura
 
-    text = trafilatura.extract(record.html, url=record.url, include_comments=True, include_tables=True)
-    if not text:
-        raise InputError("no text found in the HTML", remedy="check that it is a whole page, or give its text instead")
-    return str(text)
+    html = record.html
+    assert html is not None
+    if len(html) > config.max_text_chars:
+        reason = f"HTML of {len(html):,} characters is over the limit of {config.max_text_chars:,}"
+        raise InputError(reason, remedy="raise max_text_chars, or cut the page")
+    try:
+        page = _decoded(html) if isinstance(html, bytes) else html
+        # Rather too much than too little: the cleaner comes next, and says what it removes. User comments are no part
+        # of an article, but a page that is nothing else is not empty.
+        text = trafilatura.extract(page, favor_recall=True, include_comments=False, include_tables=True)
+        text = text or trafilatura.extract(page, favor_recall=True, include_comments=True, include_tables=True)
+    except (ValueError, RecursionError, AssertionError, AttributeError, TypeError) as error:
+        reason = f"HTML that cannot be parsed ({type(error).__name__}: {error})"
+        raise InputError(reason, remedy=_PAGE_REMEDY) from error
+    if not text or not text.strip():
+        raise InputError("no text found in the HTML", remedy=_PAGE_REMEDY)
+    return text
+
+
+def _decoded(page: bytes) -> str | bytes:
+    r"""Return a page decoded as a browser would, or undecoded where nothing fits: then trafilatura guesses.
+
+    UTF-8 comes before what the page says of itself: bytes that happen to be UTF-8 nearly always are.
+
+    >>> _decoded(b'<meta charset="iso-8859-1">\x80 5'), _decoded(b"<p>a\xf1o")
+    ('<meta charset="iso-8859-1">€ 5', b'<p>a\xf1o')
+    """
+    names = [name for mark, name in _BOMS if page.startswith(mark)] or ["utf-8"]
+    declared = _META_CHARSET.search(page[:_META_WITHIN])
+    if declared:
+        names.append(declared[1].decode("ascii"))
+    for name in names:
+        try:
+            name = codecs.lookup(name).name
+            return page.decode(_AS_BROWSERS_DO.get(name, name))
+        except (LookupError, ValueError):
+            continue
+    return page

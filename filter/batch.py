@@ -1,0 +1,117 @@
+"""A whole run: read, analyse in batches, write; one bad input never stops the others."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Config
+from .document import Document
+from .errors import InputError, TextsieveError, UsageError
+from .pipeline import prepare, run_stages
+from .readers import Item, Rejection
+from .writers import StreamWriter, Summary
+
+__all__ = ["Analysed", "analyse", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A document after every stage, and the item it was made from."""
+
+    document: Document
+    item: Item
+
+
+Outcome = Analysed | Rejection
+
+
+def analyse(items: Iterable[Item | Rejection], config: Config) -> Iterator[Outcome]:
+    """Yield each item analysed, or why it cannot be; in order, reading ahead no more than `config.batch_chars` of text.
+
+    Raises:
+        TextsieveError: a rule pack or model cannot be used, which would fail every document.
+    """
+    waiting: list[Outcome] = []
+    chars = 0
+    for item in items:
+        outcome = item if isinstance(item, Rejection) else _prepared(item, config)
+        waiting.append(outcome)
+        chars += len(outcome.document.text) if isinstance(outcome, Analysed) else _REJECTION_CHARS
+        if chars >= config.batch_chars:
+            yield from _analysed(waiting, config)
+            waiting, chars = [], 0
+    yield from _analysed(waiting, config)
+
+
+_REJECTION_CHARS = 1000
+"""What a rejection counts for, so that a million of them do not gather either."""
+
+
+def run(
+    items: Iterable[Item | Rejection],
+    writer: StreamWriter,
+    config: Config,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+) -> Summary:
+    """Write every item analysed, and return the counts.
+
+    Args:
+        items: from a `Reader`.
+        writer: entered already; it is left to the caller to close it.
+        config: what to do.
+        report: told each outcome as it comes.
+
+    Raises:
+        UsageError: nothing at all could be read.
+    """
+    for outcome in analyse(items, config):
+        if isinstance(outcome, Analysed):
+            try:
+                writer.write(outcome.document, outcome.item)
+            except InputError as error:
+                outcome = _rejection(outcome.item, error)
+        if isinstance(outcome, Rejection):
+            writer.reject(outcome)
+        report(outcome)
+    summary = writer.summary
+    if summary.rejected == summary.unreadable and not summary.documents:
+        raise UsageError("nothing could be read; name files or folders that exist")
+    return summary
+
+
+def _prepared(item: Item, config: Config) -> Outcome:
+    try:
+        return Analysed(prepare(item.record, config), item)
+    except InputError as error:
+        return _rejection(item, error)
+
+
+def _analysed(outcomes: list[Outcome], config: Config) -> Iterator[Outcome]:
+    analysed = [outcome for outcome in outcomes if isinstance(outcome, Analysed)]
+    try:
+        documents = iter(run_stages([outcome.document for outcome in analysed], config) if analysed else ())
+    except (TextsieveError, ImportError, MemoryError):  # no fault of the documents
+        raise
+    except Exception as error:
+        if len(outcomes) > 1:
+            # One document fails; by themselves, the others will not.
+            for outcome in outcomes:
+                yield from _analysed([outcome], config)
+        else:
+            yield _rejection(analysed[0].item, _internal(error))
+        return
+    for outcome in outcomes:
+        yield Analysed(next(documents), outcome.item) if isinstance(outcome, Analysed) else outcome
+
+
+def _internal(error: Exception) -> InputError:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    reason = f"a fault in textsieve ({type(error).__name__}: {error}, {Path(frame.filename).name}:{frame.lineno})"
+    return InputError(" ".join(reason.split()), remedy="report it together with this input")
+
+
+def _rejection(item: Item, error: InputError) -> Rejection:
+    return Rejection(InputError(error.reason, path=item.path, line=item.line, remedy=error.remedy))

@@ -1,0 +1,328 @@
+"""The command line: parse, build a Config, call one library function, choose the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from . import __version__
+from .config import Config, Detector, Preset
+from .document import LABELS, Document
+from .errors import TextsieveError, UsageError
+
+if TYPE_CHECKING:
+    from .batch import Outcome
+    from .readers import Reader
+    from .writers import StreamWriter, Summary
+
+__all__ = ["main"]
+
+_SHOWN_REJECTIONS = 20
+_SHOWN_DOCUMENTS = 20
+_INPUTS = "files, folders, patterns, or - for standard input (.txt .html .htm .jsonl .ndjson, each also .gz or .zst)"
+_EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, the message says why; 130 interrupted"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 some input was set aside, 2 wrong use, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    # So that a terminated run removes its partial files as an interrupted one does. Elsewhere than in the main thread
+    # somebody else handles signals.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return command(options)
+    except TextsieveError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("interrupted; no unfinished file is left", 130)
+    except BrokenPipeError:
+        # The reader of our output has enough; closing must not complain about it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename or 'writing'}: {error.strerror}; no unfinished file is left")
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def _fail(message: str, code: int = 2) -> int:
+    print(f"textsieve: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="textsieve",
+        description="Cleans, classifies and splits scraped articles, with a cause for every removal and nothing lost.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+        added.set_defaults(command=command)
+        return added
+
+    run = add("run", _run, "clean, classify and split documents")
+    run.add_argument("inputs", nargs="+", metavar="INPUT", help=_INPUTS)
+    run.add_argument(
+        "-o", "--out", required=True, metavar="OUT", help="folder for the results, or - for JSONL on standard output"
+    )
+    run.add_argument(
+        "--to", choices=("jsonl", "text"), default="jsonl", help="text: each part also as OUT/text/ID.LANG.txt"
+    )
+    run.add_argument("--force", action="store_true", help="replace results that are there already")
+    run.add_argument(
+        "--no-removed-text", action="store_true", help="leave out what was removed; it cannot be restored then"
+    )
+    _add_reading(run)
+    _add_config(run)
+
+    explain = add("explain", _explain, "show every span of documents with its label, language, score and cause")
+    explain.add_argument("inputs", nargs="+", metavar="INPUT", help=_INPUTS)
+    explain.add_argument("--no-color", action="store_true", help="plain text")
+    explain.add_argument("--svg", type=Path, metavar="FILE", help="draw it as a picture instead of printing it")
+    explain.add_argument("--width", type=int, metavar="COLUMNS", help="instead of the terminal's width (100 for --svg)")
+    _add_reading(explain)
+    _add_config(explain)
+
+    restore = add("restore", _restore, "rebuild the input texts from the results of a run")
+    restore.add_argument(
+        "results", type=Path, metavar="OUT", help="folder that textsieve run wrote, or a file of its records"
+    )
+    restore.add_argument("-o", "--out", type=Path, metavar="DIR", help="where to write them (default: OUT/restored)")
+
+    rules = add("rules", _rules, "list the rules, or check them against their own examples")
+    rules.add_argument("--check", action="store_true", help="check every rule's examples; exit 1 if one fails")
+    rules.add_argument(
+        "--rules", action="append", default=[], metavar="PACK", help="a rule pack (TOML) besides the shipped ones"
+    )
+
+    evaluate = add("evaluate", _evaluate, "compare results with hand-labelled documents")
+    evaluate.add_argument("gold", type=Path, metavar="GOLD", help="hand-labelled spans (JSONL)")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    _add_config(evaluate)
+
+    train = add("train", _train, "learn a model from labelled data")
+    train.add_argument("model", choices=("lines", "sections"), help="which model")
+    train.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of labelled data")
+    train.add_argument(
+        "--out", type=Path, default=Path("models"), metavar="DIR", help="folder for the model (default: models)"
+    )
+
+    add("schema", _schema, "print the JSON Schema of the output records")
+    return parser
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("reading")
+    group.add_argument(
+        "--from",
+        dest="kind",
+        choices=("text", "html", "jsonl"),
+        help="what standard input is, and files whose name does not tell (standard input is guessed by default)",
+    )
+    group.add_argument(
+        "--text-field", default="text", metavar="NAME", help="the JSONL field that holds the text (default: text)"
+    )
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("analysis")
+    group.add_argument("--config", type=Path, metavar="FILE", help="options in TOML; those given here come before them")
+    group.add_argument(
+        "--rules", action="append", default=[], metavar="PACK", help="a rule pack (TOML) besides the shipped ones"
+    )
+    group.add_argument("--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk")
+    group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages")
+    group.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="LABEL=ACTION",
+        help=f"what is done with {', '.join(LABELS[1:])}: strip, flag or keep",
+    )
+
+
+def _config(options: argparse.Namespace) -> Config:
+    config = Config.from_toml(options.config) if options.config else Config()
+    given: dict[str, Any] = {
+        name: getattr(options, name) for name in ("preset", "detector") if getattr(options, name) is not None
+    }
+    if options.rules:
+        given["rules"] = (*config.rules, *options.rules)
+    if options.policy:
+        actions = dict(_label_action(text) for text in options.policy)
+        wanted = Config.from_mapping({"policy": actions}, where="--policy").policy
+        given["policy"] = replace(config.policy, **{label: getattr(wanted, label) for label in actions})
+    return replace(config, **given)
+
+
+def _label_action(text: str) -> tuple[str, str]:
+    label, sign, action = text.partition("=")
+    if not sign:
+        raise UsageError(f"--policy {text}: write it as LABEL=ACTION, for example spam=strip")
+    return label, action
+
+
+def _reader(options: argparse.Namespace, config: Config, skip: Path | None = None) -> Reader:
+    from .readers import Reader
+
+    return Reader(config.max_text_chars, options.kind, options.text_field, skip)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .batch import run
+
+    config = _config(options)
+    to_stdout = options.out == "-"
+    folder = None if to_stdout else Path(options.out)
+    report = _Report()
+    with _writer(options, folder, config) as writer:
+        items = _reader(options, config, skip=folder).read(options.inputs)
+        summary = run(items, writer, config, report)
+    report.finish(summary, folder)
+    return 1 if summary.rejected else 0
+
+
+def _writer(options: argparse.Namespace, folder: Path | None, config: Config) -> StreamWriter:
+    from .writers import FolderWriter, StreamWriter
+
+    keeps_removed = not options.no_removed_text
+    if folder is not None:
+        is_text = options.to == "text"
+        return FolderWriter(folder, config, text=is_text, force=options.force, removed_text=keeps_removed)
+    if options.to == "text":
+        raise UsageError("--to text writes files; name a folder with -o")
+    return StreamWriter(sys.stdout.buffer, removed_text=keeps_removed)
+
+
+class _Report:
+    """Prints what cannot be used as it comes, and what was done at the end, on standard error."""
+
+    def __init__(self) -> None:
+        self.documents: list[Document] = []
+        self.rejections = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        from .batch import Analysed
+
+        if isinstance(outcome, Analysed):
+            # One more than are shown, to know that there are more; not all, to keep memory flat.
+            if len(self.documents) <= _SHOWN_DOCUMENTS:
+                self.documents.append(outcome.document)
+            return
+        self.rejections += 1
+        if self.rejections <= _SHOWN_REJECTIONS:
+            print(f"textsieve: {outcome.error}", file=sys.stderr)
+
+    def finish(self, summary: Summary, folder: Path | None) -> None:
+        """Print the counts."""
+        from rich.console import Console
+
+        from .explain import summary_table
+
+        console = Console(stderr=True, highlight=False)
+        more = self.rejections - _SHOWN_REJECTIONS
+        if more > 0:
+            console.print(f"textsieve: and {more:,} more inputs set aside", markup=False)
+        if 0 < len(self.documents) <= _SHOWN_DOCUMENTS:
+            console.print(summary_table(self.documents))
+        parts = ", ".join(f"{lang} {count:,}" for lang, count in sorted(summary.parts.items())) or "none"
+        facts = [
+            f"{summary.documents:,} document{'s' * (summary.documents != 1)}",
+            f"parts: {parts}",
+            f"removed {sum(summary.removed_chars.values()):,} of {summary.chars:,} characters",
+            f"flagged {sum(summary.flagged_chars.values()):,}",
+            f"dropped {summary.dropped:,}",
+            f"set aside {summary.rejected:,}",
+        ]
+        console.print("; ".join(facts) + (f"; results in {folder}" if folder else ""), markup=False, soft_wrap=True)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from .batch import Analysed, analyse
+    from .explain import console_for, legend, render
+
+    config = _config(options)
+    is_picture = options.svg is not None
+    console = console_for(options.width or (100 if is_picture else None), color=not options.no_color, record=is_picture)
+    failed = shown = 0
+    for outcome in analyse(_reader(options, config).read(options.inputs), config):
+        if isinstance(outcome, Analysed):
+            if not shown:
+                console.print(legend(outcome.document))
+            console.print(render(outcome.document))
+            shown += 1
+        else:
+            failed += 1
+            print(f"textsieve: {outcome.error}", file=sys.stderr)
+    if not shown:
+        raise UsageError("nothing to show; every input was set aside")
+    if is_picture:
+        options.svg.write_text(console.export_svg(title="textsieve explain"), encoding="utf-8")
+    return 1 if failed else 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from .restore import restore
+
+    folder = options.out or (options.results if options.results.is_dir() else options.results.parent) / "restored"
+    written = failed = 0
+    for result in restore(options.results, folder):
+        if isinstance(result, Path):
+            written += 1
+        else:
+            failed += 1
+            print(f"textsieve: {result}", file=sys.stderr)
+    print(f"{written:,} restored to {folder}, {failed:,} not", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _rules(options: argparse.Namespace) -> int:
+    raise UsageError("not yet")
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from .evaluation import evaluate
+
+    result = evaluate(options.gold, _config(options))
+    print(result.table())
+    if options.json:
+        import json
+
+        text = json.dumps(result.as_dict(), indent=2, ensure_ascii=False)
+        options.json.write_text(f"{text}\n", encoding="utf-8")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    if not options.data.is_dir():
+        raise UsageError(f"{options.data}: no such folder; name the one with the labelled data")
+    if options.model == "lines":
+        from .training import train_lines
+
+        train_lines(options.data, options.out)
+    else:
+        from .training_sections import train_sections
+
+        train_sections(options.data, options.out)
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    print((Path(__file__).parent / "output.schema.json").read_text(encoding="utf-8"), end="")
+    return 0

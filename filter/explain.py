@@ -1,0 +1,189 @@
+"""A document in the terminal: every span with its label, language, score and cause. It decides nothing."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.rule import Rule
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from .document import Document, Label, Span
+
+__all__ = ["console_for", "legend", "render", "summary_table"]
+
+_COLOURS: dict[Label, str] = {
+    "content": "green",
+    "boilerplate": "red",
+    "ai_padding": "magenta",
+    "spam": "yellow",
+    "low_quality": "cyan",
+}
+_NAMES: dict[Label, str] = {
+    "content": "content",
+    "boilerplate": "boilerplate",
+    "ai_padding": "AI padding",
+    "spam": "spam",
+    "low_quality": "low quality",
+}
+_BARS = {"keep": "│", "flag": "┃", "strip": "╳"}
+_DEEDS = {"keep": "kept", "flag": "kept, flagged", "strip": "removed"}
+_GUTTER = 21
+_MIN_WIDTH = 20
+# Shown as a picture, not obeyed: a text must not move the cursor or turn the reading direction.
+_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+_VISIBLE |= dict.fromkeys((*range(128, 160), *range(8234, 8239), *range(8294, 8298)), 65533)
+
+
+def console_for(width: int | None = None, *, color: bool = True, record: bool = False) -> Console:
+    """Return a console for `render`.
+
+    Args:
+        width: columns; by default those of the terminal.
+        color: False leaves out every escape code.
+        record: write nothing, and keep what is printed for `Console.export_svg`.
+    """
+    file = io.StringIO() if record else None
+    system: Literal["auto", "truecolor"] | None = "truecolor" if record else "auto" if color else None
+    return Console(
+        file=file, width=width, color_system=system, force_terminal=record or None, record=record, highlight=False
+    )
+
+
+def legend(document: Document) -> Text:
+    """Return one line that says what the bars and colours mean."""
+    text = Text(no_wrap=False)
+    for label, name in _NAMES.items():
+        action = document.policy.action(label)
+        text.append(f"{_BARS[action]} ", Style(color=_COLOURS[label], bold=True))
+        text.append(name, Style(color=_COLOURS[label]))
+        text.append(f" {_DEEDS[action]}   ", "dim")
+    return text
+
+
+def render(document: Document) -> RenderableType:
+    """Return a document as it is printed: a heading, then each span with label, language and score in front.
+
+    Below the text of a span that something decided on stand the cause and the reasons.
+    """
+    blocks = [_Block(document, spans) for spans in _blocks(document)]
+    return Group(_heading(document), Text(), *blocks, Text())
+
+
+def _heading(document: Document) -> RenderableType:
+    verdict = document.verdict
+    removed = sum(span.end - span.start for span in document.removed)
+    flagged = sum(span.end - span.start for span in document.flagged)
+    facts = Text()
+    facts.append("keep" if verdict.keep else "drop", "bold green" if verdict.keep else "bold red")
+    if verdict.reasons:
+        facts.append(f" ({_visible('; '.join(verdict.reasons))})")
+    parts = ", ".join(f"{part.lang} {len(part.text):,}" for part in document.parts())
+    facts.append(f" · {len(document.text):,} characters · parts: {parts or 'none'}", "dim")
+    if removed:
+        facts.append(f" · removed {removed:,}", _COLOURS["boilerplate"])
+    if flagged:
+        facts.append(f" · flagged {flagged:,}", _COLOURS["ai_padding"])
+    return Group(Rule(Text(_visible(document.id) or "document", "bold"), align="left", style="dim"), facts)
+
+
+def _blocks(document: Document) -> Iterator[list[Span]]:
+    """Group spans that follow one another and say the same, so that their gutter stands once."""
+
+    def key(span: Span) -> tuple[object, ...]:
+        return span.label, span.lang, span.category, span.source, span.reasons, span.label != "content" and span.score
+
+    for _, spans in groupby(document.spans, key=key):
+        yield list(spans)
+
+
+class _Block:
+    """Spans of one label, language and cause: a gutter, a bar, and the text wrapped beside them."""
+
+    def __init__(self, document: Document, spans: list[Span]) -> None:
+        self.document = document
+        self.spans = spans
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        first = self.spans[0]
+        colour = _COLOURS[first.label]
+        action = self.document.policy.action(first.label)
+        gutter = self._gutter(colour)
+        lines = self._lines(console, max(_MIN_WIDTH, options.max_width - _GUTTER - 2), action)
+        bar = Text(f"{_BARS[action]} ", Style(color=colour, bold=action != "keep"))
+        for number in range(max(len(gutter), len(lines))):
+            front = gutter[number] if number < len(gutter) else Text()
+            front.truncate(_GUTTER - 1, overflow="ellipsis")
+            front.pad_right(_GUTTER - front.cell_len)
+            body = lines[number] if number < len(lines) else Text()
+            yield Text.assemble(front, bar, body, no_wrap=True, overflow="ignore")
+
+    def _gutter(self, colour: str) -> list[Text]:
+        span = self.spans[0]
+        top = Text(_NAMES[span.label], Style(color=colour, bold=True))
+        facts = [span.category] if span.category else []
+        facts.append(span.lang)
+        if span.label != "content":
+            facts.append(f"{span.score:.2f}")
+        return [top, Text(" ".join(facts), "dim")]
+
+    def _lines(self, console: Console, width: int, action: str) -> list[Text]:
+        span = self.spans[0]
+        colour = _COLOURS[span.label]
+        style = {"keep": Style(), "flag": Style(color=colour), "strip": Style(color=colour, dim=True, strike=True)}[
+            action
+        ]
+        lines: list[Text] = []
+        for number, span in enumerate(self.spans):
+            text = self.document.text[span.start : span.end]
+            body = Text(_visible(text.strip()), style) if text.strip() else Text("(blank)", "dim italic")
+            lines += body.wrap(console, width, tab_size=4)
+            has_blank_line = text[len(text.rstrip()) :].count("\n") > 1
+            if has_blank_line and number < len(self.spans) - 1:
+                lines.append(Text())
+        if span.label != "content":
+            cause = Text(f"↳ {_visible('; '.join([span.source, *span.reasons]))}", "italic dim")
+            lines += cause.wrap(console, width)
+        return lines
+
+
+def summary_table(rows: Iterable[Document]) -> Table:
+    """Return a table with one line for each document: its parts, removals by category and flags by label."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("document", overflow="fold", max_width=40)
+    table.add_column("parts")
+    for heading in ("removed characters", "flagged characters"):
+        table.add_column(heading)
+    for document in rows:
+        parts = ", ".join(f"{part.lang} {len(part.text):,}" for part in document.parts()) or "none"
+        verdict = "" if document.verdict.keep else f" (dropped: {_visible('; '.join(document.verdict.reasons))})"
+        table.add_row(
+            Text(_visible(document.id) or "document"),
+            Text(parts + verdict),
+            Text(_counts((span.category or span.label, span) for span in document.removed), _COLOURS["boilerplate"]),
+            Text(_counts((span.label, span) for span in document.flagged), _COLOURS["ai_padding"]),
+        )
+    return table
+
+
+def _counts(spans: Iterable[tuple[str, Span]]) -> str:
+    chars: Counter[str] = Counter()
+    for name, span in spans:
+        chars[name] += span.end - span.start
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(chars.items())) or "-"
+
+
+def _visible(text: str) -> str:
+    r"""Return a text with pictures in place of control characters.
+
+    >>> _visible("a\x1b[2Jb\r\nc")
+    'a␛[2Jb\nc'
+    """
+    return text.replace("\r\n", "\n").translate(_VISIBLE)

@@ -1,0 +1,472 @@
+"""Files, folders and standard input to records, one at a time; what cannot be read is reported, and the rest goes on.
+
+Read are `.txt`, `.html`, `.htm`, `.jsonl` and `.ndjson`, each also with `.gz` or `.zst`. Texts must be UTF-8; pages of
+HTML may have any encoding and stay bytes until they are extracted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import gzip
+import io
+import json
+import os
+import re
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, cast
+
+import orjson
+
+from .document import Record
+from .errors import InputError, UsageError
+
+__all__ = ["STDIN", "Item", "Kind", "Reader", "Rejection"]
+
+Kind = Literal["text", "html", "jsonl"]
+
+STDIN = "-"
+_KINDS: dict[str, Kind] = {".txt": "text", ".html": "html", ".htm": "html", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_COMPRESSIONS = (".gz", ".zst")
+_USABLE = f"{', '.join(_KINDS)}, each also with {' or '.join(_COMPRESSIONS)}"
+
+_BOM = b"\xef\xbb\xbf"
+_RAW_CHARS = 10_000
+"""A rejected input is copied into the report only up to this length; it still stands where it was read from."""
+_CHUNK = 1 << 20
+_ZSTD_CHUNK = 1 << 12  # 4 KiB of zstd can unfold to 128 MiB, more would break the bound on memory
+_BYTES_PER_CHAR = 4  # in UTF-8, at most
+_BYTES_PER_ESCAPE = 6  # a character written as \uXXXX in JSON
+
+_TEXT_FIELDS = ("text", "content", "body", "raw_content")
+"""Where a text is often found; only for a hint."""
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A record and where it stood.
+
+    Attributes:
+        record: what was read.
+        path: the file as it was named, or "-".
+        line: the 1-based line, for formats with a record on each.
+        given_id: the id that the input itself gave, if any.
+    """
+
+    record: Record
+    path: str
+    line: int | None = None
+    given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An input that cannot be used.
+
+    Attributes:
+        error: what is wrong, where, and what to do about it.
+        raw: the input, if it is a short text.
+        whole_file: nothing of a file or folder could be read, as against one record of it.
+    """
+
+    error: InputError
+    raw: str | None = None
+    whole_file: bool = False
+
+
+class Reader:
+    """Reads inputs one record at a time.
+
+    Args:
+        max_chars: longer texts are rejected without being read to the end.
+        kind: what standard input is, and a file whose name does not tell; None guesses from the first bytes of standard
+            input, and rejects such a file.
+        text_field: the field of a JSONL record that holds its text.
+        skip: a folder that is left out when another one is searched: the output must not become input.
+        stdin: what "-" stands for.
+    """
+
+    def __init__(
+        self,
+        max_chars: int,
+        kind: Kind | None = None,
+        text_field: str = "text",
+        skip: Path | None = None,
+        stdin: BinaryIO | None = None,
+    ) -> None:
+        self.max_chars = max_chars
+        self.kind = kind
+        self.text_field = text_field
+        self.skip = skip.resolve() if skip else None
+        self.stdin = stdin
+
+    def read(self, inputs: Iterable[str | Path]) -> Iterator[Item | Rejection]:
+        """Yield every record of the inputs in order; files of a folder or pattern in order of their names.
+
+        Args:
+            inputs: files, folders (searched to any depth, hidden names left out), patterns such as `**/*.txt`, or "-".
+
+        Raises:
+            UsageError: standard input is named twice.
+        """
+        names = [os.fspath(name) for name in inputs]
+        if names.count(STDIN) > 1:
+            raise UsageError("standard input is named twice; name - once")
+        for name in names:
+            for found in self._find(name):
+                if isinstance(found, Rejection):
+                    yield found
+                else:
+                    yield from self._read_file(found)
+
+    def _find(self, name: str) -> Iterator[str | Rejection]:
+        """Yield the files that a name stands for."""
+        path = Path(name)
+        if name == STDIN:
+            yield name
+        elif path.is_dir():
+            yield from self._search(name)
+        elif path.exists() or path.is_symlink():
+            yield name
+        elif glob.has_magic(name):
+            hits = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+            # A pattern such as ** finds folders and the files in them; so each file is read once.
+            yield from (hit for hit in hits if not Path(hit).is_dir() and not self._is_skipped(Path(hit)))
+            if not hits:
+                yield _unreadable(name, "no file matches this pattern", "check the pattern")
+        else:
+            yield _unreadable(name, "no such file or folder", "check the name")
+
+    def _search(self, folder: str) -> Iterator[str | Rejection]:
+        failures: list[OSError] = []
+        is_empty = True
+        for at, folders, names in os.walk(folder, onerror=failures.append):
+            folders[:] = sorted(n for n in folders if n[0] != "." and not self._is_skipped(Path(at, n)))
+            for name in sorted(names):
+                path = Path(at, name)
+                if name[0] == "." or _kind_and_compression(name)[0] is None:
+                    continue
+                is_empty = False
+                # A pipe in a folder would be waited for, perhaps for ever.
+                if path.exists() and not path.is_file():
+                    yield _unreadable(str(path), "not a regular file", "name it itself if it is meant to be read")
+                else:
+                    yield str(path)
+        for failure in failures:
+            is_empty = False
+            reason = f"folder cannot be read ({failure.strerror})"
+            yield _unreadable(str(failure.filename), reason, "check its permissions")
+        if is_empty:
+            yield _unreadable(folder, "no usable file in this folder", f"usable are {_USABLE}")
+
+    def _is_skipped(self, path: Path) -> bool:
+        return self.skip is not None and path.resolve().is_relative_to(self.skip)
+
+    def _read_file(self, name: str) -> Iterator[Item | Rejection]:
+        path = _display(name)
+        try:
+            kind, file = self._open(name)
+        except UsageError as error:
+            yield _unreadable(path, str(error), f"usable are {_USABLE}; or say what it is with --from")
+            return
+        except FileNotFoundError:
+            yield _unreadable(path, "broken link", "restore the file it points to, or remove the link")
+            return
+        except OSError as error:
+            yield _unreadable(path, f"cannot be read ({error.strerror})", "check its permissions")
+            return
+        read = {"text": self._read_text, "html": self._read_html, "jsonl": self._read_jsonl}[kind]
+        with contextlib.nullcontext() if name == STDIN else file:
+            yield from read(file, path)
+
+    def _open(self, name: str) -> tuple[Kind, io.BufferedReader]:
+        if name == STDIN:
+            file = cast("io.BufferedReader", self.stdin or sys.stdin.buffer)
+            head = file.peek(8)
+            suffix = ".gz" if head[:2] == b"\x1f\x8b" else ".zst" if head[:4] == b"\x28\xb5\x2f\xfd" else ""
+            file = _decompressed(file, suffix)
+            try:
+                return self.kind or _guess(file.peek(1024)), file
+            except _BROKEN:
+                return "text", file  # reading it will fail again, and be reported
+        kind, suffix = _kind_and_compression(name)
+        kind = kind or self.kind
+        if kind is None:
+            raise UsageError("the name does not tell what kind of file it is")
+        return kind, _decompressed(Path(name).open("rb"), suffix)
+
+    def _read_text(self, file: io.BufferedReader, path: str) -> Iterator[Item | Rejection]:
+        try:
+            data = self._read_all(file)
+            text = _decode(data)
+        except _BROKEN as error:
+            yield Rejection(_broken(error, path))
+        except InputError as error:
+            yield Rejection(_placed(error, path))
+        else:
+            # A byte order mark and CR stay: the text is what the file holds.
+            yield Item(Record(_stem(path), text=text), path)
+
+    def _read_html(self, file: io.BufferedReader, path: str) -> Iterator[Item | Rejection]:
+        try:
+            data = self._read_all(file)
+        except _BROKEN as error:
+            yield Rejection(_broken(error, path))
+        except InputError as error:
+            yield Rejection(_placed(error, path))
+        else:
+            yield Item(Record(_stem(path), html=data), path)
+
+    def _read_all(self, file: io.BufferedReader) -> bytes:
+        limit = self.max_chars * _BYTES_PER_CHAR
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := file.read(_CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise _too_long(limit, self.max_chars)
+            chunks.append(chunk)
+        if not size:
+            raise InputError("the file is empty", remedy="remove it, or fetch it again")
+        return b"".join(chunks)
+
+    def _read_jsonl(self, file: io.BufferedReader, path: str) -> Iterator[Item | Rejection]:
+        limit = self.max_chars * _BYTES_PER_ESCAPE + _CHUNK
+        number = 0
+        try:
+            while line := file.readline(limit + 1):
+                number += 1
+                if len(line) > limit and not line.endswith(b"\n"):
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(_CHUNK)
+                    yield Rejection(_placed(_too_long(limit, self.max_chars), path, number))
+                    continue
+                line = line.removeprefix(_BOM) if number == 1 else line
+                if line.strip():
+                    yield self._parse(line, path, number)
+        except _BROKEN as error:
+            yield Rejection(_broken(error, path, number + 1))
+        if not number:
+            yield Rejection(InputError("the file is empty", path=path, remedy="remove it, or fetch it again"))
+
+    def _parse(self, line: bytes, path: str, number: int) -> Item | Rejection:
+        try:
+            fields = _loads(line)
+            record, given_id = self._record(fields, f"{_stem(path)}:{number}")
+        except InputError as error:
+            raw = line.decode("utf-8", "replace").rstrip("\r\n")
+            return Rejection(_placed(error, path, number), raw if len(raw) <= _RAW_CHARS else None)
+        return Item(record, path, number, given_id)
+
+    def _record(self, fields: Any, default_id: str) -> tuple[Record, str | None]:
+        if not isinstance(fields, dict):
+            raise InputError(f"{_json_type(fields)}, not an object", remedy="write one JSON object on each line")
+        values = dict(fields)
+        given_id = values.pop("id", None)
+        if isinstance(given_id, int) and not isinstance(given_id, bool):
+            given_id = str(given_id)
+        text, html, url = values.pop(self.text_field, None), values.pop("html", None), values.pop("url", None)
+        for name, value in (("id", given_id), (self.text_field, text), ("html", html), ("url", url)):
+            if value is not None and not isinstance(value, str):
+                raise InputError(f"field {name!r} is {_json_type(value)}", remedy="write it as a string")
+        if text is None and html is None:
+            other = next((name for name in _TEXT_FIELDS if isinstance(values.get(name), str)), None)
+            hint = f", or read another field: --text-field {other}" if other else ""
+            raise InputError(f"neither {self.text_field!r} nor 'html'", remedy=f"give the record one of them{hint}")
+        if text is not None and html is not None:
+            raise InputError(f"both {self.text_field!r} and 'html'", remedy="leave one of them out")
+        for name, value in (("id", given_id), ("url", url)):
+            if value is not None and not is_unicode(value):
+                raise InputError(f"field {name!r} holds half of a surrogate pair", remedy="correct the \\u escape")
+        return Record(given_id or default_id, text, html, url, values), given_id
+
+
+_BROKEN = (EOFError, OSError, zlib.error)
+"""What reading a damaged compressed file, or a failing disk, raises."""
+
+
+class _ZstdReader(io.RawIOBase):
+    """Unpacks zstd, any number of frames; unlike zstandard's own reader it notices when the last one is cut off."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        import zstandard
+
+        self._file = file
+        self._new = zstandard.ZstdDecompressor().decompressobj
+        self._error = zstandard.ZstdError
+        self._frame = self._new()
+        self._is_inside = False
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            data = self._frame.unused_data if self._frame.eof else b""
+            data = data or self._file.read(_ZSTD_CHUNK)
+            if not data:
+                if self._is_inside and not self._frame.eof:
+                    raise EOFError("zstd frame ended early")
+                return 0
+            if self._frame.eof:
+                self._frame = self._new()
+            self._is_inside = True
+            try:
+                self._ready = memoryview(self._frame.decompress(data))
+            except self._error as error:
+                raise OSError(f"not zstd: {error}") from error
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def is_unicode(text: str) -> bool:
+    r"""Return whether a text has no lone surrogate, so that it can be written as UTF-8.
+
+    >>> is_unicode("año"), is_unicode("\ud800")
+    (True, False)
+    """
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _decompressed(file: io.BufferedReader, suffix: str) -> io.BufferedReader:
+    if suffix == ".gz":
+        return io.BufferedReader(cast("io.RawIOBase", _GzipReader(file)))
+    if suffix == ".zst":
+        return io.BufferedReader(_ZstdReader(file))
+    return file
+
+
+class _GzipReader(gzip.GzipFile):
+    """Unpacks gzip, and closes the file below it too."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        super().__init__(fileobj=file)
+        self._below = file
+
+    def close(self) -> None:
+        super().close()
+        self._below.close()
+
+
+def _guess(head: bytes) -> Kind:
+    """Return what standard input holds.
+
+    >>> _guess(b'{"text": "Hello"}'), _guess(b"<!DOCTYPE html>"), _guess(b"Hello {")
+    ('jsonl', 'html', 'text')
+    """
+    head = head.removeprefix(_BOM)
+    if head.lstrip().startswith(b"{"):
+        return "jsonl"
+    return "html" if _PAGE.match(head) else "text"
+
+
+def _kind_and_compression(name: str) -> tuple[Kind | None, str]:
+    """Return what a file's name says of its kind, and how it is compressed.
+
+    >>> _kind_and_compression("news/2024.JSONL.gz"), _kind_and_compression("report.pdf")
+    (('jsonl', '.gz'), (None, ''))
+    """
+    *_, inner, outer = ["", "", *Path(name.lower()).suffixes]
+    compression = outer if outer in _COMPRESSIONS else ""
+    return _KINDS.get(inner if compression else outer), compression
+
+
+def _stem(path: str) -> str:
+    """Return the file's name without folder and known endings.
+
+    >>> _stem("news/2024.01.jsonl.gz"), _stem("notes.v2")
+    ('2024.01', 'notes.v2')
+    """
+    if path == STDIN:
+        return "stdin"
+    name = Path(path)
+    for suffixes in (_COMPRESSIONS, tuple(_KINDS)):
+        name = name.with_suffix("") if name.suffix.lower() in suffixes else name
+    return name.name
+
+
+def _display(name: str) -> str:
+    """Return a file name that can be printed and written as UTF-8, whatever bytes it is made of."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _loads(line: bytes) -> Any:
+    """Return the JSON value on a line; numbers keep every digit, and NaN is accepted as Python writes it.
+
+    Raises:
+        InputError: it is not JSON in UTF-8.
+    """
+    # orjson turns a number over 64 bits into a float without a word.
+    if not _LONG_NUMBER.search(line):
+        try:
+            return orjson.loads(line)
+        except orjson.JSONDecodeError:
+            pass
+    try:
+        return json.loads(_decode(line))
+    except json.JSONDecodeError as error:
+        reason = f"not JSON: {error.msg} at character {error.pos + 1}"
+        raise InputError(reason, remedy="write one JSON object on each line, or say --from text") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"JSON that cannot be read: {error}", remedy="simplify the record") from error
+
+
+def _decode(data: bytes) -> str:
+    at = data.find(b"\0")
+    if at >= 0:
+        reason = f"NUL byte at offset {at}: this looks binary or UTF-16"
+        raise InputError(reason, remedy="convert it, for example: iconv -f UTF-16 -t UTF-8")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise InputError(reason, remedy="convert it, for example: iconv -f WINDOWS-1252 -t UTF-8") from error
+
+
+def _json_type(value: Any) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "true or false", str: "a string", list: "a list", dict: "an object"}
+    return names.get(type(value), "a number")
+
+
+def _too_long(limit: int, max_chars: int) -> InputError:
+    reason = f"over {limit:,} bytes, more than a text of {max_chars:,} characters can take"
+    return InputError(reason, remedy="raise max_text_chars, or cut the text")
+
+
+def _placed(error: InputError, path: str, line: int | None = None) -> InputError:
+    return InputError(error.reason, path=path, line=line, remedy=error.remedy)
+
+
+def _broken(error: BaseException, path: str, line: int | None = None) -> InputError:
+    if isinstance(error, EOFError):
+        reason = "the compressed data ends early: the file is cut off"
+        return InputError(reason, path=path, line=line, remedy="fetch it again; what follows is missing")
+    if isinstance(error, OSError) and error.errno is not None:
+        remedy = "check the disk or the pipe"
+        return InputError(f"reading failed ({error.strerror})", path=path, line=line, remedy=remedy)
+    return InputError(f"damaged compressed data ({error})", path=path, line=line, remedy="fetch the file again")
+
+
+def _unreadable(name: str, reason: str, remedy: str) -> Rejection:
+    return Rejection(InputError(reason, path=_display(name), remedy=remedy), whole_file=True)

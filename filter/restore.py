@@ -1,0 +1,93 @@
+"""Output records back to the texts they were made from, checked against the digest of the input."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError, UsageError
+from .writers import DOCUMENTS, DROPPED, Unique, read_records, safe_name
+
+__all__ = ["restore", "restore_text"]
+
+
+def restore_text(records: Sequence[dict[str, Any]]) -> str:
+    """Return the text that the records of one document were made from, character for character.
+
+    Args:
+        records: all records with the same `parent`.
+
+    Raises:
+        InputError: removed text was left out, a record is missing, or the result differs from the input.
+    """
+    parent, chars = records[0]["parent"], records[0]["parent_chars"]
+    pieces: list[tuple[int, int, str]] = []
+    for record in records:
+        at = 0
+        for start, end in record["kept"]:
+            pieces.append((start, end, record["text"][at : at + end - start]))
+            at += end - start
+        for removal in record["removed"]:
+            if "text" not in removal:
+                raise InputError(
+                    f"document {parent!r}: the removed text was left out", remedy="run again without --no-removed-text"
+                )
+            pieces.append((removal["start"], removal["end"], removal["text"]))
+    texts: list[str] = []
+    at = 0
+    for start, end, piece in sorted(pieces):
+        if start > at:
+            break
+        # Two parts may share a line break, so a piece may begin before the last one ended.
+        if end > at:
+            texts.append(piece[at - start :])
+            at = end
+    text = "".join(texts)
+    if at != chars or len(text) != chars:
+        reason = f"document {parent!r}: only {len(text):,} of {chars:,} characters are there"
+        raise InputError(reason, remedy="use all records of the run, as they were written")
+    if hashlib.sha256(text.encode("utf-8")).hexdigest() != records[0]["parent_sha256"]:
+        raise InputError(f"document {parent!r}: differs from the input", remedy="use the records as they were written")
+    return text
+
+
+def restore(output: Path, folder: Path) -> Iterator[Path | InputError]:
+    """Write the text of every document of a run to `<folder>/<id>.txt`, and yield each path, or why it was not written.
+
+    For input files of text these are the same bytes; for HTML and JSONL the text that was extracted or given.
+
+    Args:
+        output: the folder of a run, or a file of its records.
+        folder: made if it is not there; a file that is there already is not overwritten.
+
+    Raises:
+        UsageError: there are no records, or the folder cannot be used.
+    """
+    paths = [output] if output.is_file() else [output / name for name in (DOCUMENTS, DROPPED)]
+    paths = [path for path in paths if path.is_file()]
+    if not paths:
+        raise UsageError(f"{output / DOCUMENTS}: not found; name a folder that textsieve run wrote")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written to ({error.strerror}); name another folder") from error
+    names = Unique(key=str.casefold)
+    for path in paths:
+        try:
+            for parent, group in groupby(read_records(path), key=lambda record: record["parent"]):
+                target = folder / f"{names.take(safe_name(parent))}.txt"
+                try:
+                    text = restore_text(list(group))
+                    with target.open("xb") as file:
+                        file.write(text.encode("utf-8"))
+                except InputError as error:
+                    yield InputError(error.reason, path=str(path), remedy=error.remedy)
+                except FileExistsError:
+                    yield InputError("exists already", path=str(target), remedy="name another folder with -o")
+                else:
+                    yield target
+        except InputError as error:  # a damaged line: what follows cannot be told apart
+            yield error

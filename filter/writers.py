@@ -1,0 +1,441 @@
+"""Analysed documents to files: JSONL records, one per part, and if wanted one text file per part.
+
+`output.schema.json` says what a record holds. Nothing is lost: the parts and removals of a document rebuild its text
+(`restore`), documents that are not worth keeping go to `dropped.jsonl`, inputs that cannot be used to `rejected.jsonl`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import orjson
+
+from .config import Config
+from .document import UNDETERMINED, Document, Part, Span
+from .errors import InputError, UsageError
+from .readers import Item, Rejection
+
+__all__ = [
+    "DOCUMENTS",
+    "DROPPED",
+    "REJECTED",
+    "SCHEMA_VERSION",
+    "SUMMARY",
+    "FolderWriter",
+    "StreamWriter",
+    "Summary",
+    "Unique",
+    "dumps",
+    "part_records",
+    "rejected_record",
+    "safe_name",
+]
+
+SCHEMA_VERSION = 1
+DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT = (
+    "documents.jsonl",
+    "dropped.jsonl",
+    "rejected.jsonl",
+    "summary.json",
+    "text",
+)
+_OUTPUTS = (DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT)
+_TEMPORARY = ".textsieve-"
+
+_MAX_NAME_BYTES = 150  # leaves room for a number, the language and the ending below the 255 of most file systems
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_SCORE_DIGITS = 4
+
+
+class Unique:
+    """Hands out names, each at most once; a name asked for again gets a number.
+
+    Args:
+        key: two names are the same if this says so.
+
+    >>> unique = Unique()
+    >>> unique.take("a"), unique.take("a"), unique.take("a~2"), unique.take("a")
+    ('a', 'a~2', 'a~2~2', 'a~3')
+    """
+
+    def __init__(self, key: Callable[[str], str] = str) -> None:
+        self._key = key
+        self._counts: dict[str, int] = {}
+
+    def take(self, wanted: str) -> str:
+        """Return the name, or the name with the first number that is free."""
+        name = wanted
+        number = self._counts.get(self._key(wanted), 1)
+        while self._key(name) in self._counts:
+            number += 1
+            name = f"{wanted}~{number}"
+        self._counts[self._key(wanted)] = number
+        self._counts.setdefault(self._key(name), 1)
+        return name
+
+
+def safe_name(name: str) -> str:
+    r"""Return a file name that any system accepts, and that stays in the folder it is put in.
+
+    Letters and digits of every script stay, everything else but `-_.~#` becomes `_`. Two names may become one: use
+    `Unique`.
+
+    >>> safe_name("../../etc/passwd"), safe_name("CON"), safe_name("año 2024: 1/2"), safe_name("...")
+    ('_.._etc_passwd', '_CON', 'año_2024__1_2', 'document')
+    """
+    name = unicodedata.normalize("NFC", name)
+    name = "".join(c if c.isalnum() or c in "-_.~#" else "_" for c in name)
+    name = name.encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
+    # A leading dot hides a file; Windows cuts trailing ones.
+    name = name.strip(".")
+    return f"_{name}" if _RESERVED.fullmatch(name) else name or "document"
+
+
+def dumps(value: Mapping[str, Any]) -> bytes:
+    r"""Return a JSON object as one line of UTF-8, whatever the input's own fields hold.
+
+    NaN and infinities, which JSON does not have, become null.
+
+    >>> dumps({"a": "año", "big": 2**70, "nan": float("nan")})
+    b'{"a":"a\xc3\xb1o","big":1180591620717411303424,"nan":null}\n'
+
+    Raises:
+        InputError: the value is nested too deeply.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # integers over 64 bits, half surrogates, deep nesting
+        pass
+    try:
+        text = json.dumps(_without_nan(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return f"{text}\n".encode()
+    except UnicodeEncodeError:
+        text = json.dumps(_without_nan(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+        return f"{text}\n".encode()
+    except RecursionError as error:
+        raise InputError("the record's own fields are nested too deeply", remedy="simplify the record") from error
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def part_records(
+    document: Document, item: Item, take_id: Callable[[str], str], *, removed_text: bool = True
+) -> list[dict[str, Any]]:
+    """Return the output records of a document, one per part.
+
+    A document of which nothing is kept gives one without text. Every removed span stands in exactly one record: that of
+    the kept span before it, or else the first.
+
+    Args:
+        document: an analysed document.
+        item: where it came from.
+        take_id: makes an id unique in the run, as `Unique.take` does.
+        removed_text: whether removals carry their text; without it, the input cannot be restored.
+    """
+    parts = document.parts() or [Part(UNDETERMINED, "", (), ())]
+    parent = take_id(document.id or "document")
+    ids = [parent] if len(parts) == 1 else [take_id(f"{parent}#{part.lang}") for part in parts]
+    removals = _removals(document, parts)
+    flagged = set(document.flagged)
+    common = {
+        "verdict": {"keep": document.verdict.keep, "reasons": list(document.verdict.reasons)},
+        "parent_chars": len(document.text),
+        "parent_sha256": hashlib.sha256(document.text.encode("utf-8")).hexdigest(),
+        "meta": dict(document.meta),
+    }
+    return [
+        {
+            "schema": SCHEMA_VERSION,
+            "id": part_id,
+            "parent": parent,
+            "siblings": [other for other in ids if other != part_id],
+            "source": {"path": item.path, "line": item.line, "id": item.given_id},
+            "url": document.url,
+            "lang": part.lang,
+            "text": part.text,
+            "kept": [[int(start), int(end)] for start, end in part.kept],
+            "flags": [_span_record(span) for span in part.spans if span in flagged],
+            "removed": [_span_record(span, document.text if removed_text else None, True) for span in removed],
+            **common,
+        }
+        for part_id, part, removed in zip(ids, parts, removals, strict=True)
+    ]
+
+
+def _removals(document: Document, parts: list[Part]) -> list[list[Span]]:
+    owner = {span.start: number for number, part in enumerate(parts) for span in part.spans}
+    removals: list[list[Span]] = [[] for _ in parts]
+    removed = {span.start for span in document.removed}
+    at = 0
+    for span in document.spans:
+        if span.start in removed:
+            removals[at].append(span)
+        else:
+            at = owner[span.start]
+    return removals
+
+
+def _span_record(span: Span, text: str | None = None, is_removal: bool = False) -> dict[str, Any]:
+    # NumPy numbers would not be written, and more digits than these say nothing.
+    record: dict[str, Any] = {"start": int(span.start), "end": int(span.end), "label": span.label}
+    if is_removal:
+        record["category"] = span.category
+    record |= {
+        "lang": span.lang,
+        "score": round(float(span.score), _SCORE_DIGITS),
+        "source": span.source,
+        "reasons": list(span.reasons),
+    }
+    if text is not None:
+        record["text"] = text[span.start : span.end]
+    return record
+
+
+def rejected_record(rejection: Rejection) -> dict[str, Any]:
+    """Return the record of an input that cannot be used."""
+    error = rejection.error
+    return {
+        "schema": SCHEMA_VERSION,
+        "path": error.path,
+        "line": error.line,
+        "reason": error.reason,
+        "remedy": error.remedy,
+        "raw": rejection.raw,
+    }
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did, counted; characters are code points.
+
+    Attributes:
+        documents: analysed documents, dropped ones included.
+        dropped: documents whose verdict is not to keep them.
+        rejected: inputs that could not be used.
+        unreadable: of these, files and folders of which nothing could be read.
+        chars: characters read.
+        parts: number of parts by language, without dropped documents.
+        removed_chars: characters left out, by category, or by label for what has none.
+        flags: flagged spans by label.
+        flagged_chars: their characters.
+    """
+
+    documents: int = 0
+    dropped: int = 0
+    rejected: int = 0
+    unreadable: int = 0
+    chars: int = 0
+    parts: Counter[str] = field(default_factory=Counter)
+    removed_chars: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+    flagged_chars: Counter[str] = field(default_factory=Counter)
+
+    def add(self, document: Document, records: list[dict[str, Any]]) -> None:
+        """Count a document and its records."""
+        self.documents += 1
+        self.chars += len(document.text)
+        if document.verdict.keep:
+            self.parts.update(record["lang"] for record in records)
+        else:
+            self.dropped += 1
+        for span in document.removed:
+            self.removed_chars[span.category or span.label] += span.end - span.start
+        for span in document.flagged:
+            self.flags[span.label] += 1
+            self.flagged_chars[span.label] += span.end - span.start
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count an input that could not be used."""
+        self.rejected += 1
+        self.unreadable += rejection.whole_file
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as plain JSON values, names in order."""
+        # Not dataclasses.asdict: it makes a Counter of the pairs of a Counter.
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            name: dict(sorted(value.items())) if isinstance(value, Mapping) else value for name, value in values.items()
+        }
+
+
+class StreamWriter:
+    """Writes the records of every document, kept or dropped, to one stream of JSONL.
+
+    Args:
+        stream: takes bytes, for example `sys.stdout.buffer`.
+        removed_text: whether removals carry their text.
+    """
+
+    def __init__(self, stream: BinaryIO, *, removed_text: bool = True) -> None:
+        self.summary = Summary()
+        self._stream = stream
+        self._removed_text = removed_text
+        self._ids = Unique()
+
+    def write(self, document: Document, item: Item) -> None:
+        """Write one analysed document.
+
+        Raises:
+            InputError: the input's own fields cannot be written as JSON.
+        """
+        records = part_records(document, item, self._ids.take, removed_text=self._removed_text)
+        # All or none of the lines of a document: the second may fail where the first did not.
+        lines = [dumps(record) for record in records]
+        self._emit(document, records, b"".join(lines))
+        self.summary.add(document, records)
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count an input that could not be used; a stream has no place to write it down."""
+        self.summary.reject(rejection)
+
+    def _emit(self, document: Document, records: list[dict[str, Any]], lines: bytes) -> None:
+        self._stream.write(lines)
+
+    def __enter__(self) -> StreamWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._stream.flush()
+
+
+class FolderWriter(StreamWriter):
+    """Writes a folder of results; the files appear, whole, when the `with` block ends, or not at all if it fails.
+
+    Args:
+        folder: made if it is not there.
+        config: noted in the summary.
+        text: whether to write each part as a text file too, `text/<id>.<language>.txt`.
+        force: whether to replace results that are there already.
+        removed_text: whether removals carry their text.
+
+    Raises:
+        UsageError: the folder cannot be used, or holds results and force is off.
+    """
+
+    def __init__(
+        self, folder: Path, config: Config, *, text: bool = False, force: bool = False, removed_text: bool = True
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder}: is a file; name a folder with -o, or - for standard output")
+        there = [name for name in _OUTPUTS if (folder / name).exists()]
+        if there and not force:
+            raise UsageError(f"{folder / there[0]}: exists already; add --force to replace it, or name another folder")
+        self._is_new = not folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._partial = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=folder))
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be written to ({error.strerror}); name another folder") from error
+        self._files = {name: (self._partial / name).open("wb") for name in (DOCUMENTS, DROPPED, REJECTED)}
+        super().__init__(self._files[DOCUMENTS], removed_text=removed_text)
+        # Some file systems take A and a for one name.
+        self._text_names = Unique(key=str.casefold) if text else None
+        if text:
+            (self._partial / TEXT).mkdir()
+
+    def reject(self, rejection: Rejection) -> None:
+        """Write down an input that could not be used."""
+        super().reject(rejection)
+        self._files[REJECTED].write(dumps(rejected_record(rejection)))
+
+    def _emit(self, document: Document, records: list[dict[str, Any]], lines: bytes) -> None:
+        self._files[DOCUMENTS if document.verdict.keep else DROPPED].write(lines)
+        if self._text_names is None or not document.verdict.keep:
+            return
+        for record in records:
+            name = self._text_names.take(f"{safe_name(record['parent'])}.{safe_name(record['lang'])}")
+            # Not write_text: it would translate the line ends on some systems.
+            (self._partial / TEXT / f"{name}.txt").write_bytes(record["text"].encode("utf-8"))
+
+    def __enter__(self) -> FolderWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._commit()
+        finally:
+            self._discard()
+
+    def _commit(self) -> None:
+        summary = {"schema": SCHEMA_VERSION, **self.summary.as_dict(), "config": asdict(self._config)}
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        self._files[SUMMARY] = (self._partial / SUMMARY).open("wb")
+        self._files[SUMMARY].write(f"{text}\n".encode())
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+        if self._text_names is not None:
+            # Text files are copies of what the records hold, so they are not forced to disk one by one.
+            self._replace(TEXT)
+        # The summary comes last: where it stands, the run was finished.
+        for name in self._files:
+            self._replace(name)
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _replace(self, name: str) -> None:
+        target = self._folder / name
+        if target.is_dir():  # a folder cannot be replaced in one step
+            target.rename(self._partial / f"old-{name}")
+        (self._partial / name).replace(target)
+
+    def _discard(self) -> None:
+        for file in self._files.values():
+            with contextlib.suppress(OSError):  # a full disk, which has been reported
+                file.close()
+        shutil.rmtree(self._partial, ignore_errors=True)
+        if self._is_new:
+            with contextlib.suppress(OSError):  # not empty: the run was good
+                self._folder.rmdir()
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of an output file.
+
+    Raises:
+        InputError: a line is not such a record.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise InputError(
+                    f"not JSON ({error})", path=str(path), line=number, remedy="run textsieve run again"
+                ) from error
+            if not isinstance(record, dict) or record.get("schema") != SCHEMA_VERSION:
+                reason = f"not a record of schema {SCHEMA_VERSION}"
+                raise InputError(reason, path=str(path), line=number, remedy="name a folder that textsieve run wrote")
+            yield record
