@@ -1,15 +1,351 @@
-"""Placeholder while the stage is written."""
+"""Marks boilerplate: rules and structure first, then the learned line model.
+
+Each line is judged alone, then the unsure ones are settled by their neighbours. Every mark names its cause in `source`, and
+says it in words in `reasons`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from .config import Config
-from .document import Document
+from .document import Document, Label, Span
+from .rules import Match, fold, load_packs
 
-__all__ = ["clean"]
+__all__ = ["clean", "mark"]
+
+PLEAS = frozenset({"paywall", "consent", "newsletter", "comments"})
+"""Categories that come as blocks of sentences addressed to the reader."""
+
+CHROME = frozenset({*PLEAS, "social", "navigation", "legal"})
+"""Categories that come as blocks of short lines; advertisements and links to other articles stand alone inside articles."""
+
+MAX_LIST_LINES = 40
+MAX_TAG_WORDS = 4
+MAX_WEAK_DISTANCE = 2
+MAX_BETWEEN_LINES = 3
+MAX_BETWEEN_WORDS = 6
+MAX_PLEA_WORDS = 60
+MIN_REPEATS = 3
+MAX_REPEATED_WORDS = 6
+LONG_PROSE_WORDS = 25
+
+BOM = "\ufeff"
+_NUMBER = re.compile(r"\d{1,3}([.,]?\d{1,3})?\s?[kKmM]?$")
+_DASH = re.compile(r"[-–—]+$")
+_AGENCY = re.compile(r"[A-Z][A-Z ./]{1,20}$")
+_TERMINAL = tuple(".!?…。！？؟:;：；\"”»’)')")
+_ITEM = re.compile(r"\s*[,;|·•/،、，]\s*")
+_HEADING = re.compile(r"^\s*([^:：]{2,30})\s?[:：]\s*(.+)$", re.DOTALL)
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
+_OWN_SOURCES = ("default", "repeat", "model:lines", "rule:")
+
+
+class Mark(NamedTuple):
+    """What a line is, and what decided it."""
+
+    label: Label
+    category: str
+    score: float
+    source: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The lines of a document, and what is known about each; `matches` are of rules, `marks` are decisions."""
+
+    texts: list[str]
+    words: list[float]
+    matches: Sequence[Match | None]
+    marks: list[Mark | None]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def structural(self, i: int, name: str, category: str, score: float, reason: str, label: Label = "boilerplate") -> None:
+        self.marks[i] = Mark(label, category, score, f"rule:structure/{name}", reason)
+
+    def category(self, i: int) -> str:
+        """Return the category of a marked line, or nothing for a line that is unmarked or not there."""
+        found = self.marks[i] if 0 <= i < len(self) else None
+        return found.category if found else ""
+
+    def is_sentence(self, i: int) -> bool:
+        return self.texts[i].endswith(_TERMINAL)
 
 
 def clean(documents: Sequence[Document], config: Config) -> list[Document]:
-    """Return the documents unchanged."""
-    return list(documents)
+    r"""Return the documents with boilerplate, keyword blocks and hashtags marked.
+
+    Expects one span per line. What another source than this stage has decided stays as it is.
+
+    Raises:
+        RuleError: a pack in `config.rules` cannot be used.
+        ModelError: the line model cannot be loaded.
+
+    >>> from filter.segment import segment
+    >>> document = clean([segment(Document("The court met on Monday.\nLeave a comment\n"))], Config())[0]
+    >>> [(span.label, span.category, span.source) for span in document.spans]
+    [('content', '', 'default'), ('boilerplate', 'comments', 'rule:en/comments')]
+    """
+    marked = mark(documents, config)
+    return _learned(marked, config)
+
+
+def mark(documents: Sequence[Document], config: Config) -> list[Document]:
+    """Return the documents marked by rules and structure alone; `clean` goes on from there."""
+    rules = load_packs(config.rules)
+    documents = [_without_byte_order_mark(document) for document in documents]
+    texts = [_texts(document) for document in documents]
+    matches = iter(rules.match([text for lines in texts for text in lines]))
+    marked = []
+    for document, own in zip(documents, texts, strict=True):
+        lines = _Lines(own, [_words(text) for text in own], [next(matches) for _ in own], [None] * len(own))
+        for step in _STEPS:
+            step(lines)
+        marked.append(_with_marks(document, lines.marks))
+    return marked
+
+
+def _texts(document: Document) -> list[str]:
+    return [document.text[span.start : span.end].strip() for span in document.spans]
+
+
+def _words(text: str) -> float:
+    blanks = len(text.split())
+    return blanks if text.isascii() else blanks + len(_WIDE.findall(text)) / 2
+
+
+def _without_byte_order_mark(document: Document) -> Document:
+    first = document.spans[0] if document.spans else None
+    if first is None or not document.text.startswith(BOM) or first.end == 1:
+        return document
+    return document.with_spans([replace(first, end=1), replace(first, start=1), *document.spans[1:]])
+
+
+def _with_marks(document: Document, marks: Sequence[Mark | None]) -> Document:
+    spans = []
+    for span, found in zip(document.spans, marks, strict=True):
+        if not span.source.startswith(_OWN_SOURCES):
+            spans.append(span)
+        elif found is None:
+            spans.append(replace(span, label="content", score=0.0, source="default", category="", reasons=()))
+        else:
+            label, category, score, source, reason = found
+            spans.append(
+                replace(span, label=label, category=category, score=score, source=source, reasons=(reason,))
+            )
+    return replace(document, spans=tuple(spans))
+
+
+# The steps, in order. Each one only adds marks.
+
+
+def _by_rules(lines: _Lines) -> None:
+    for i, match in enumerate(lines.matches):
+        if match is not None and not match.weak:
+            lines.marks[i] = _rule_mark(match)
+
+
+def _rule_mark(match: Match, score: float | None = None) -> Mark:
+    rule = match.rule
+    reason = " ".join(rule.why.split())
+    return Mark(rule.label, rule.category, rule.score if score is None else score, rule.source, reason)
+
+
+def _byte_order_mark(lines: _Lines) -> None:
+    if lines.texts and lines.texts[0] == BOM:
+        lines.structural(0, "byte-order-mark", "metadata", 1.0, "A byte-order mark: it says how the file is encoded.")
+
+
+def _tag_lists(lines: _Lines) -> None:
+    """Mark the keywords that follow a heading such as `Tags:`, on its line or below it."""
+    for i, text in enumerate(lines.texts):
+        found = lines.marks[i]
+        if found is None and (parts := _HEADING.match(text)) and _is_tag_heading(parts[1]) and _is_list(parts[2]):
+            lines.structural(i, "tag-block", "", 0.95, "A list of keywords behind its heading.", "spam")
+        elif found is not None and found.source == "rule:structure/tag-block":
+            for j in _list_below(lines, i):
+                lines.structural(j, "tag-block", "", 0.9, "A list of keywords below its heading.", "spam")
+
+
+def _is_tag_heading(text: str) -> bool:
+    match = load_packs().match([text])[0]
+    return match is not None and match.rule.source == "rule:structure/tag-block"
+
+
+def _is_list(text: str) -> bool:
+    items = _ITEM.split(text.strip())
+    return not text.endswith(tuple(".!?。！？")) and all(_words(item) <= MAX_TAG_WORDS + 1 for item in items)
+
+
+def _list_below(lines: _Lines, heading: int) -> Iterator[int]:
+    below = range(heading + 1, min(len(lines), heading + 1 + MAX_LIST_LINES))
+    if heading + 1 < len(lines) and len(_ITEM.split(lines.texts[heading + 1])) >= 3 and _is_list(lines.texts[heading + 1]):
+        yield heading + 1
+        return
+    for i in below:
+        if lines.marks[i] is not None or lines.words[i] > MAX_TAG_WORDS or lines.is_sentence(i):
+            return
+        yield i
+
+
+def _counts(lines: _Lines) -> None:
+    """Mark a small number alone on a line: under the headline, or beside share buttons."""
+    for i, text in enumerate(lines.texts):
+        if lines.marks[i] is not None or not _NUMBER.match(text):
+            continue
+        under_headline = i == 1 and lines.words[0] >= 3 and lines.words[0] <= 30 and not lines.texts[0].endswith(".")
+        before_prose = i + 1 < len(lines) and lines.words[i + 1] >= 10
+        if under_headline and before_prose:
+            lines.structural(i, "share-count", "social", 0.9, "A small number alone under the headline: shares or comments.")
+        elif {lines.category(i - 1), lines.category(i + 1)} & {"social", "comments"}:
+            lines.structural(i, "share-count", "social", 0.9, "A small number beside share or comment buttons.")
+
+
+def _datelines(lines: _Lines) -> None:
+    """Mark an agency's name and its dash, left on lines of their own at the head of an article."""
+    for i in range(1, min(len(lines), 6)):
+        if _DASH.match(lines.texts[i]) and _AGENCY.match(lines.texts[i - 1]):
+            for j in (i - 1, i):
+                lines.structural(j, "dateline", "metadata", 0.8, "The name of an agency and a dash, on lines of their own.")
+
+
+def _weak_beside_hits(lines: _Lines) -> None:
+    """Settle weak matches: they count within MAX_WEAK_DISTANCE lines of a plea, in both directions."""
+    order = range(len(lines))
+    for indices in (order, reversed(order)):
+        for i in indices:
+            match = lines.matches[i]
+            if lines.marks[i] is None and match is not None and match.weak and _beside_plea(lines, i):
+                lines.marks[i] = _rule_mark(match, 0.8)
+
+
+def _beside_plea(lines: _Lines, i: int) -> bool:
+    near = range(i - MAX_WEAK_DISTANCE, i + MAX_WEAK_DISTANCE + 1)
+    return any(lines.category(j) in PLEAS for j in near if j != i)
+
+
+def _between(lines: _Lines) -> None:
+    """Mark what stands inside a block: short lines between two hits, and one sentence inside a block of pleas."""
+    hits = [i for i in range(len(lines)) if lines.marks[i] is not None]
+    for before, after in zip(hits, hits[1:], strict=False):
+        gap = range(before + 1, after)
+        sides = {lines.category(before), lines.category(after)}
+        if not gap or len(gap) > MAX_BETWEEN_LINES or not sides <= CHROME:
+            continue
+        if all(lines.words[i] <= MAX_BETWEEN_WORDS and not lines.is_sentence(i) for i in gap):
+            for i in gap:
+                lines.structural(i, "between", lines.category(before), 0.75, "A short line inside a block of boilerplate.")
+        elif len(gap) == 1 and sides <= PLEAS - {"comments", "newsletter"} and lines.words[gap[0]] <= MAX_PLEA_WORDS:
+            inside = lines.category(before - 1) in PLEAS or lines.category(after + 1) in PLEAS
+            if inside:
+                reason = f"A sentence inside a block of {lines.category(before)} lines."
+                lines.structural(gap[0], "between", lines.category(before), 0.7, reason)
+
+
+def _embed_copies(lines: _Lines) -> None:
+    """Mark lines of an embedded post that repeat what the article quotes; the others stay, they may be all there is."""
+    for i in range(len(lines)):
+        found = lines.marks[i]
+        if found is None or found.source != "rule:web/tweet-signature":
+            continue
+        for j in range(max(0, i - 4), min(len(lines), i + 4)):
+            if lines.marks[j] is None and lines.words[j] >= 4 and _is_copy(lines, j):
+                lines.structural(j, "embed-copy", "embed", 0.85, "An embedded post; the article quotes the same words.")
+
+
+def _is_copy(lines: _Lines, i: int) -> bool:
+    own = _shingles(lines.texts[i])
+    if len(own) < 3:
+        return False
+    rest: set[tuple[str, ...]] = set()
+    for j, text in enumerate(lines.texts):
+        if j != i and lines.words[j] > lines.words[i] and lines.marks[j] is None:
+            rest |= _shingles(text)
+    return len(own & rest) >= 0.8 * len(own)
+
+
+def _shingles(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.casefold())
+    return set(zip(words, words[1:], words[2:], strict=False))
+
+
+def _repeats(lines: _Lines) -> None:
+    """Mark short lines that come again and again between paragraphs, and every copy of a line marked elsewhere."""
+    keys = [fold(text) if words <= MAX_REPEATED_WORDS else "" for text, words in zip(lines.texts, lines.words, strict=True)]
+    counts = Counter(key for key in keys if key)
+    marked = {key for key, found in zip(keys, lines.marks, strict=True) if key and found}
+    for i, key in enumerate(keys):
+        if lines.marks[i] is not None or not key or lines.is_sentence(i) or not any(map(str.isalpha, key)):
+            continue
+        if key in marked or (counts[key] >= MIN_REPEATS and _interrupts(lines, keys, key)):
+            category = next((lines.category(j) for j, other in enumerate(keys) if other == key and lines.marks[j]), "")
+            reason = f"The same short line stands here {counts[key]} times."
+            lines.marks[i] = Mark("boilerplate", category or "navigation", 0.8, "repeat", reason)
+
+
+def _interrupts(lines: _Lines, keys: Sequence[str], key: str) -> bool:
+    """Return whether each copy of a line stands between two paragraphs, as a heading or a speaker's name would not."""
+    for i in (i for i, other in enumerate(keys) if other == key):
+        around = [j for j in (i - 1, i + 1) if 0 <= j < len(lines)]
+        if len(around) < 2 or any(lines.words[j] < 12 for j in around):
+            return False
+    return True
+
+
+_STEPS = (
+    _byte_order_mark,
+    _by_rules,
+    _tag_lists,
+    _counts,
+    _datelines,
+    _weak_beside_hits,
+    _between,
+    _embed_copies,
+    _repeats,
+)
+
+
+def _learned(documents: list[Document], config: Config) -> list[Document]:
+    """Return the documents with the line model's marks added to those of rules and structure."""
+    try:
+        from .lines import line_scores, threshold
+    except ImportError:
+        return documents
+    texts = [_texts(document) for document in documents]
+    known = [np.array([span.label != "content" for span in document.spans], dtype=bool) for document in documents]
+    limit = threshold(config.preset)
+    judged = []
+    for document, own, scores, hits in zip(documents, texts, line_scores(texts, known), known, strict=True):
+        spans = list(document.spans)
+        for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
+            if spans[i].source == "default" and not _is_long_prose(own[i]):
+                spans[i] = replace(
+                    spans[i],
+                    label="boilerplate",
+                    category=_guess(document.spans, i, own[i]),
+                    score=round(float(scores[i]), 4),
+                    source="model:lines",
+                    reasons=("Its wording, shape and neighbours are those of boilerplate.",),
+                )
+        judged.append(replace(document, spans=tuple(spans)))
+    return judged
+
+
+def _is_long_prose(text: str) -> bool:
+    return _words(text) >= LONG_PROSE_WORDS
+
+
+def _guess(spans: Sequence[Span], i: int, text: str) -> str:
+    """Return the category of the nearest line that a rule has marked, else one by the line's length."""
+    near = sorted(range(max(0, i - 3), min(len(spans), i + 4)), key=lambda j: abs(j - i))
+    known = (spans[j].category for j in near if spans[j].source.startswith("rule:") and spans[j].category)
+    return next(known, "navigation" if _words(text) <= MAX_BETWEEN_WORDS else "related")

@@ -1,0 +1,503 @@
+"""Loads rule packs and matches them against lines.
+
+A pack is a TOML file of word lists and rules; docs/rules.md describes it. Each rule says in `why` what it finds, and proves
+it with `hits` (lines it must find) and `misses` (prose with the same words that no rule may find). Matching is linear in
+the text whatever a rule says: every pattern runs in RE2, all of them in one pass over a line.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import re2
+
+from .document import CATEGORIES, LABELS, Label
+from .errors import RuleError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Case", "Match", "Rule", "Rules", "check", "fold", "fold_lines", "load_packs", "word_count"]
+
+PACKS = Path(__file__).resolve().parent / "packs"
+FAMILIES = PACKS / "families.toml"
+
+MAX_CHARS = 480
+"""Longer lines are prose that no rule may judge; skipping them keeps matching off nine tenths of the text."""
+
+_STRIPPED_MARKS = dict.fromkeys([*range(0x300, 0x370), 0x640, *range(0x64B, 0x656), 0x670, 0xAD, 0x200B, 0x200C, 0x200D])
+# Letters that Unicode does not decompose into a base letter and an accent.
+_BASE_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ı": "i", "ћ": "ћ"}
+_FOLD_TABLE = str.maketrans({**{chr(mark): None for mark in _STRIPPED_MARKS}, **_BASE_LETTERS})
+_SEAM = re.compile(r"(?<=[a-zß-öø-ÿа-яё])(?=[A-ZÀ-ÖØ-ÞА-ЯЁ¿¡])")
+_NO_SEAM = re.compile(r"[#@]\S+|\S+\.\S+/\S*")
+_NOT_WORD = re.compile(r"[^\w@#©%&+€$£\n]+")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_ESCAPE = re.compile(r"(\\[pP](?:\{\^?\w+\}|\w)|\\x\{\w+\}|\\.|\[:\^?\w+:\])", re.DOTALL)
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z_-]*)\}")
+_MARK = "\ue000"  # private use: survives folding up to the last step, and no site means anything by it
+_GAP = " .. "
+_ENDING = re.compile(r"(?<![.\])])\*")
+
+
+class Case(NamedTuple):
+    """One way a rule can hold: all of `needs` are found, none of `unless`, and the line is within the limits.
+
+    `needs` and `unless` are numbers of patterns in `Rules`; a weak case counts only beside other hits.
+    """
+
+    needs: tuple[int, ...]
+    unless: tuple[int, ...]
+    min_words: float
+    max_words: float
+    max_chars: int
+    weak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule with its proof.
+
+    Attributes:
+        id, pack: together its name in `source`.
+        label, category, lang: what it marks, and the language it reads; `lang` is empty for rules of no language.
+        score: how sure a hit is, in [0, 1].
+        why: what it finds and what spares prose, in words.
+        hits: lines that it must find.
+        misses: lines that no rule may find.
+        where: file and line it stands in.
+    """
+
+    id: str
+    pack: str
+    label: Label
+    category: str
+    lang: str
+    score: float
+    why: str
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+    where: str
+
+    @property
+    def source(self) -> str:
+        """The rule's name as it appears in a span's `source`."""
+        return f"rule:{self.pack}/{self.id}"
+
+
+class Match(NamedTuple):
+    """A rule that holds for a line; a weak one counts only beside other hits."""
+
+    rule: Rule
+    weak: bool
+
+
+class Rules:
+    """Compiled rules, in the order in which they are tried; `load_packs` makes them.
+
+    >>> rules = load_packs()
+    >>> [match.rule.source if match else None for match in rules.match(["Accept all cookies", "She ate two cookies."])]
+    ['rule:en/consent', None]
+    """
+
+    def __init__(self, rules: Sequence[Rule], cases: Sequence[Sequence[Case]], patterns: Sequence[str], speech: _Speech):
+        self.rules = tuple(rules)
+        self._set = re2.Set.SearchSet(_options())
+        for pattern in patterns:
+            self._set.Add(pattern)
+        if patterns:
+            self._set.Compile()
+        self._empty = not patterns
+        self._speech = speech
+        # A case is looked at only when its first pattern was found.
+        self._triggered: dict[int, list[tuple[int, Case]]] = {}
+        for number, ways in enumerate(cases):
+            for case in ways:
+                self._triggered.setdefault(case.needs[0], []).append((number, case))
+
+    def match(self, lines: Sequence[str]) -> list[Match | None]:
+        """Return for each line the first rule that holds, or None.
+
+        A rule that holds by itself goes before one that holds weakly. Lines over MAX_CHARS code points match nothing.
+        """
+        if self._empty:
+            return [None] * len(lines)
+        return [self._match(text) if text else None for text in fold_lines(lines)]
+
+    def matching(self, line: str) -> list[Rule]:
+        """Return every rule that holds for a line, for checking rules; much slower than `match`."""
+        text = fold_lines([line])[0]
+        found = [self._hold(variant) for variant in _variants(text)] if text and not self._empty else []
+        return [self.rules[number] for number in sorted({number for holds in found for number, _ in holds})]
+
+    def _match(self, text: str) -> Match | None:
+        holds = self._hold(text)
+        if "\x00" in text and not any(not weak for _, weak in holds):
+            holds = [hold for variant in _variants(text) for hold in self._hold(variant)]
+        if not holds:
+            return None
+        number, weak = min(holds, key=lambda hold: (hold[1], hold[0]))
+        return Match(self.rules[number], weak)
+
+    def _hold(self, text: str) -> list[tuple[int, bool]]:
+        """Return the number of each rule that holds for a folded line, and whether weakly."""
+        text = text.replace("\x00", "")
+        found = self._set.Match(text) or ()
+        triggered = self._triggered
+        if not any(pattern in triggered for pattern in found):
+            return []
+        here = set(found)
+        words = word_count(text)
+        holds: dict[int, bool] = {}
+        for pattern in found:
+            for number, case in triggered.get(pattern, ()):
+                if (
+                    case.min_words <= words <= case.max_words
+                    and len(text) - 2 <= case.max_chars
+                    and here.issuperset(case.needs)
+                    and here.isdisjoint(case.unless)
+                    and self._speech.plausible(self.rules[number].lang, text)
+                ):
+                    holds[number] = holds.get(number, True) and case.weak
+        return list(holds.items())
+
+
+def fold(line: str) -> str:
+    """Return the form of a line that patterns are matched against.
+
+    Lower case, without accents and punctuation, one blank between words and one at each end.
+
+    >>> fold("¿Quieres  añadir otro usuario?")
+    ' quieres anadir otro usuario '
+    """
+    return next(iter(fold_lines([line]))).replace("\x00", "")
+
+
+def fold_lines(lines: Sequence[str]) -> list[str]:
+    r"""Return the folded form of each line; empty for a line over MAX_CHARS.
+
+    A small letter directly before a capital is two words glued together, often by a picture's caption: a blank is put
+    between them, and a NUL after the first pair of a line, so that both readings can be tried.
+
+    >>> fold_lines(["FlechaTu suscripción", "x" * 1000])
+    [' flecha \x00tu suscripcion ', '']
+    """
+    joined = "\n".join(
+        _split_glued(line.replace("\n", " ") if "\n" in line else line) if len(line) <= MAX_CHARS else ""
+        for line in lines
+    )
+    folded = _fold(joined)
+    return [f" {stripped} " if (stripped := line.strip()) else "" for line in folded.split("\n")]
+
+
+def _split_glued(line: str) -> str:
+    seams = [match.start() for match in _SEAM.finditer(line)]
+    if seams:
+        # Handles, hashtags and addresses are written with capitals inside.
+        closed = [match.span() for match in _NO_SEAM.finditer(line)]
+        seams = [seam for seam in seams if not any(start < seam < end for start, end in closed)]
+    if not seams:
+        return line
+    # Only a single word before the seam can be a caption; otherwise both readings are the same.
+    mark = _MARK if not re.search(r"\s", line[: seams[0]]) else ""
+    pieces = [line[start:end] for start, end in zip([0, *seams], [*seams, len(line)], strict=True)]
+    return " ".join([pieces[0], mark + pieces[1], *pieces[2:]])
+
+
+def _fold(text: str) -> str:
+    text = text.casefold()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text).casefold().translate(_FOLD_TABLE)
+        text = unicodedata.normalize("NFC", text)
+    return _NOT_WORD.sub(_blank, text)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " \x00" if _MARK in match[0] else " "
+
+
+def _variants(text: str) -> list[str]:
+    """Return a folded line, and what is left of it without the first word when that was glued to the second."""
+    head, seam, tail = text.partition("\x00")
+    return [head + tail, " " + tail] if seam else [text]
+
+
+def word_count(folded: str) -> float:
+    """Return how many words a folded line holds; two Chinese or Japanese characters count as one.
+
+    >>> word_count(fold("Sign up now")), word_count(fold("今すぐ登録"))
+    (3, 2.5)
+    """
+    blanks = folded.count(" ") - 1
+    if folded.isascii():
+        return blanks
+    wide = len(_WIDE.findall(folded))
+    return blanks + (wide - min(wide, blanks) if wide < 2 else wide / 2 - 1) if wide else blanks
+
+
+class _Speech:
+    """Tells by function words whether a line may be in the language of a rule.
+
+    Words such as `we` are shared by languages; without this a Dutch rule would read an English sentence and not know
+    the English words that show it to be prose.
+    """
+
+    def __init__(self, words: Mapping[str, frozenset[str]]) -> None:
+        self._words = dict(words)
+
+    @lru_cache(maxsize=4096)  # noqa: B019 - lives as long as the rules, which are cached themselves
+    def _counts(self, text: str) -> dict[str, int]:
+        tokens = text.split()
+        return {lang: sum(token in words for token in tokens) for lang, words in self._words.items()}
+
+    def plausible(self, lang: str, text: str) -> bool:
+        own = self._words.get(lang)
+        if own is None:
+            return True
+        counts = self._counts(text)
+        return counts[lang] + 1 >= max(counts.values())
+
+
+_RULE_KEYS = {
+    "id", "family", "label", "category", "lang", "score", "pattern", "all", "unless", "case", "min_words", "max_words",
+    "max_chars", "weak", "why", "hits", "misses",
+}  # fmt: skip
+_CASE_KEYS = {"pattern", "all", "unless", "min_words", "max_words", "max_chars", "weak"}
+_PACK_KEYS = {"lang", "spaced", "function", "words", "rule", "family"}
+
+
+def load_packs(paths: Iterable[str | Path] = (), *, shipped: bool = True) -> Rules:
+    """Return the shipped rules and those of more packs; the given packs are tried first. Loaded once per process.
+
+    Raises:
+        RuleError: a pack cannot be read, has an unknown key, or a pattern that RE2 cannot compile.
+    """
+    return _load(tuple(str(path) for path in paths), shipped)
+
+
+@lru_cache(maxsize=8)
+def _load(paths: tuple[str, ...], shipped: bool) -> Rules:
+    own = sorted(path for path in PACKS.glob("*.toml") if path != FAMILIES) if shipped else []
+    # Rules of no language first: they are the most certain.
+    own.sort(key=lambda path: (path.stem not in ("structure", "web"), path.stem))
+    compiler = _Compiler(_read(FAMILIES))
+    for path in [*map(Path, paths), *own]:
+        compiler.add(path)
+    return compiler.rules()
+
+
+class _Compiler:
+    """Gathers packs; equal patterns share one number."""
+
+    def __init__(self, families: Mapping[str, Any]) -> None:
+        self._words: dict[str, Any] = families["words"]
+        self._families: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in families["family"]}
+        self._rules: list[tuple[int, Rule, list[Case]]] = []
+        self._patterns: dict[str, int] = {}
+        self._speech: dict[str, frozenset[str]] = {}
+
+    def rules(self) -> Rules:
+        return Rules(
+            [rule for _, rule, _ in self._rules],
+            [cases for _, _, cases in self._rules],
+            list(self._patterns),
+            _Speech(self._speech),
+        )
+
+    def add(self, path: Path) -> None:
+        pack = _read(path)
+        _only(pack, _PACK_KEYS, str(path), "key")
+        if "family" in pack:
+            raise RuleError(f"{path}: [[family]] stands in the shipped families.toml only; write [[rule]]")
+        lang = _typed(pack, "lang", str, "", str(path))
+        spaced = _typed(pack, "spaced", bool, True, str(path))
+        lists = {**self._words, **pack.get("words", {})}
+        words = {name: _word_list(entries, spaced, f"{path}: words.{name}") for name, entries in lists.items()}
+        if "function" in pack:
+            own = frozenset(word for entry in pack["function"] for word in fold(entry).split())
+            self._speech[lang] = self._speech.get(lang, frozenset()) | own
+        starts = _rule_lines(path)
+        seen: set[str] = set()
+        for number, entry in enumerate(pack.get("rule", [])):
+            where = f"{path}:{starts[number]}" if number < len(starts) else str(path)
+            rule, cases = self._rule(entry, path.stem, lang, spaced, words, where)
+            if rule.id in seen:
+                raise RuleError(f"{where}: a second rule {rule.id!r}; give it another id")
+            seen.add(rule.id)
+            self._rules.append((len(self._rules), rule, cases))
+
+    def _rule(
+        self, entry: Mapping[str, Any], pack: str, lang: str, spaced: bool, words: Mapping[str, str], where: str
+    ) -> tuple[Rule, list[Case]]:
+        _only(entry, _RULE_KEYS, where, "key")
+        name = entry.get("family")
+        if name is not None and name not in self._families:
+            raise RuleError(f"{where}: unknown family {name!r}; known are {', '.join(self._families)}")
+        full = {"id": name, **self._families.get(name or "", {}), **entry} if name else dict(entry)
+        if name and "id" not in entry:
+            full["id"] = name
+        if not isinstance(full.get("id"), str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", full["id"]):
+            raise RuleError(f"{where}: a rule needs an id of small letters, digits and hyphens")
+        rule = Rule(
+            id=full["id"],
+            pack=pack,
+            label=_choice(full, "label", "boilerplate", LABELS[1:], where),
+            category=_choice(full, "category", "", ("", *CATEGORIES), where),
+            lang=_typed(full, "lang", str, lang, where),
+            score=float(_typed(full, "score", float, 0.95, where)),
+            why=_typed(full, "why", str, "", where),
+            hits=tuple(_typed(full, "hits", list, [], where)),
+            misses=tuple(_typed(full, "misses", list, [], where)),
+            where=where,
+        )
+        if rule.label == "boilerplate" and not rule.category:
+            raise RuleError(f"{where}: rule {rule.id!r} needs a category: one of {', '.join(CATEGORIES)}")
+        for field, least in (("why", 1), ("hits", 1), ("misses", 1)):
+            if len(getattr(rule, field)) < least:
+                raise RuleError(f"{where}: rule {rule.id!r} needs {field}; they show what it finds and what it spares")
+        inline = {key: full[key] for key in _CASE_KEYS if key in full}
+        raw = [*full.get("case", []), *([inline] if "pattern" in inline or "all" in inline else [])]
+        cases = [case for each in raw if (case := self._case(each, spaced, words, f"{where}: rule {rule.id!r}"))]
+        if not cases:
+            raise RuleError(f"{where}: rule {rule.id!r} has no pattern; write pattern = '…' or all = ['…', '…']")
+        return rule, cases
+
+    def _case(self, entry: Mapping[str, Any], spaced: bool, words: Mapping[str, str], where: str) -> Case | None:
+        _only(entry, _CASE_KEYS, where, "key")
+        texts = entry.get("all", []) + ([entry["pattern"]] if "pattern" in entry else [])
+        needs = [_pattern(text, spaced, words, where) for text in texts]
+        unless = [_pattern(text, spaced, words, where) for text in entry.get("unless", [])]
+        if any(pattern is None for pattern in needs):
+            return None  # the language has no word for it
+        return Case(
+            tuple(self._number(pattern, where) for pattern in needs if pattern),
+            tuple(self._number(pattern, where) for pattern in unless if pattern),
+            _typed(entry, "min_words", int, 0, where),
+            _typed(entry, "max_words", int, 60, where),
+            _typed(entry, "max_chars", int, MAX_CHARS, where),
+            _typed(entry, "weak", bool, False, where),
+        )
+
+    def _number(self, pattern: str, where: str) -> int:
+        if pattern not in self._patterns:
+            try:
+                re2.compile(pattern, _options())
+            except re2.error as error:
+                reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+                raise RuleError(
+                    f"{where}: pattern cannot be compiled: {reason}; RE2 has no look-around and no backreferences"
+                ) from error
+            self._patterns[pattern] = len(self._patterns)
+        return self._patterns[pattern]
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = 256 << 20
+    return options
+
+
+def _pattern(text: str, spaced: bool, words: Mapping[str, str], where: str) -> str | None:
+    """Return a rule's pattern in the form RE2 matches: folded, lists put in, bounded by blanks."""
+    if not isinstance(text, str):
+        raise RuleError(f"{where}: {text!r} is not a pattern; write it in quotes")
+    unknown = [name for name in _PLACEHOLDER.findall(text) if name not in words]
+    if unknown:
+        raise RuleError(f"{where}: no word list {unknown[0]!r}; add it under [words], or [] if there is no such word")
+    names = _PLACEHOLDER.findall(text)
+    if names and text in {f"{{{name}}}" for name in names} and not words[names[0]]:
+        return None
+    # An empty list inside a longer pattern matches nothing: U+0001 never survives folding.
+    text = _PLACEHOLDER.sub(lambda match: f"(?:{words[match[1]] or chr(1)})", _fold_pattern(text))
+    start, end = text.startswith("^"), text.endswith("$")
+    text = text[start : len(text) - end]
+    blank = " " if spaced else ""
+    return f"{'^ ' if start else blank}(?:{text}){' $' if end else blank}"
+
+
+def _fold_pattern(text: str) -> str:
+    pieces = _ESCAPE.split(text)
+    return "".join(piece if i % 2 else _fold_letters(piece) for i, piece in enumerate(pieces))
+
+
+def _fold_letters(text: str) -> str:
+    text = unicodedata.normalize("NFKD", text.casefold()).casefold().translate(_FOLD_TABLE)
+    return unicodedata.normalize("NFC", text).replace("'", " ").replace("’", " ")
+
+
+def _word_list(entries: Any, spaced: bool, where: str) -> str:
+    """Return one alternation; `*` stands for the rest of a word, ` .. ` for up to four words."""
+    if not isinstance(entries, list) or not all(isinstance(entry, str) and entry.strip() for entry in entries):
+        raise RuleError(f'{where}: write a list of words, for example ["cookie*"]')
+    gap = " (?:[^ ]+ ){0,4}" if spaced else ".{0,12}"
+    return "|".join(_ENDING.sub("[^ ]*", _fold_letters(entry).replace(_GAP, gap)) for entry in entries)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RuleError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise RuleError(f"{path}:{line[1] if line else 1}: not TOML in UTF-8: {error}; correct that line") from error
+
+
+def _rule_lines(path: Path) -> list[int]:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [number for number, line in enumerate(lines, 1) if line.strip().replace(" ", "").startswith("[[rule]]")]
+
+
+def _only(entry: Mapping[str, Any], known: set[str], where: str, what: str) -> None:
+    for name in entry:
+        if name not in known:
+            raise RuleError(f"{where}: unknown {what} {name!r}; known are {', '.join(sorted(known))}")
+
+
+def _typed(entry: Mapping[str, Any], name: str, kind: type, default: Any, where: str) -> Any:
+    value = entry.get(name, default)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise RuleError(f"{where}: {name} = {value!r} is not {kind.__name__}; correct it")
+    if kind is list and not all(isinstance(item, str) for item in value):
+        raise RuleError(f"{where}: {name} holds something that is not text; write a list of lines in quotes")
+    return value
+
+
+def _choice(entry: Mapping[str, Any], name: str, default: str, choices: Sequence[str], where: str) -> Any:
+    value = entry.get(name, default)
+    if value not in choices:
+        raise RuleError(f"{where}: {name} = {value!r}; use one of {', '.join(filter(None, choices))}")
+    return value
+
+
+def check(rules: Rules) -> list[str]:
+    """Return what is wrong with rules, one line each: hits that their rule does not find, misses that any rule finds.
+
+    >>> check(load_packs())
+    []
+    """
+    return list(_problems(rules))
+
+
+def _problems(rules: Rules) -> Iterator[str]:
+    for rule in rules.rules:
+        for line in rule.hits:
+            if rule not in rules.matching(line):
+                yield f"{rule.where}: {rule.source} does not find its hit {line!r}; widen the pattern or correct the hit"
+        for line, match in zip(rule.misses, rules.match(rule.misses), strict=True):
+            if match is not None and not match.weak:
+                yield f"{rule.where}: {match.rule.source} finds the miss {line!r} of {rule.source}; narrow the pattern"
+
+
+assert {field.name for field in fields(Rule)} >= {"id", "pack", "label"}
