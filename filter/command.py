@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .readers import Reader
     from .writers import StreamWriter, Summary
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 _SHOWN_REJECTIONS = 20
 _SHOWN_DOCUMENTS = 20
@@ -32,12 +32,12 @@ _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, t
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 some input was set aside, 2 wrong use, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     # So that a terminated run removes its partial files as an interrupted one does. Elsewhere than in the main thread
     # somebody else handles signals.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+    handles_signals = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _terminate) if handles_signals else None
     try:
         return command(options)
     except TextsieveError as error:
@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         return _fail(f"{error.filename or 'writing'}: {error.strerror}; no unfinished file is left")
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(number: int, frame: Any) -> None:
@@ -61,7 +64,8 @@ def _fail(message: str, code: int = 2) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; making it loads nothing heavy."""
     parser = argparse.ArgumentParser(
         prog="textsieve",
         description="Cleans, classifies and splits scraped articles, with a cause for every removal and nothing lost.",
@@ -293,7 +297,19 @@ def _restore(options: argparse.Namespace) -> int:
 
 
 def _rules(options: argparse.Namespace) -> int:
-    raise UsageError("not yet")
+    from .rules import check, load_packs
+
+    rules = load_packs(options.rules)
+    if options.check:
+        problems = check(rules)
+        for problem in problems:
+            print(f"textsieve: {problem}", file=sys.stderr)
+        print(f"{len(rules.rules):,} rules, {len(problems):,} problems", file=sys.stderr)
+        return 1 if problems else 0
+    for rule in rules.rules:
+        kind = f"{rule.label}/{rule.category}" if rule.category else rule.label
+        print(f"{rule.source:<32} {kind:<24} {rule.lang or '-':<4} {rule.why}")
+    return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -74,7 +74,7 @@ def render(document: Document) -> RenderableType:
     Below the text of a span that something decided on stand the cause and the reasons.
     """
     blocks = [_Block(document, spans) for spans in _blocks(document)]
-    return Group(_heading(document), Text(), *blocks, Text())
+    return Group(_heading(document), Text(), *blocks)
 
 
 def _heading(document: Document) -> RenderableType:
@@ -123,7 +123,10 @@ class _Block:
             front.truncate(_GUTTER - 1, overflow="ellipsis")
             front.pad_right(_GUTTER - front.cell_len)
             body = lines[number] if number < len(lines) else Text()
-            yield Text.assemble(front, bar, body, no_wrap=True, overflow="ignore")
+            line = Text.assemble(front, bar, body, no_wrap=True, overflow="ignore")
+            line.rstrip()
+            yield line
+        yield Text()
 
     def _gutter(self, colour: str) -> list[Text]:
         span = self.spans[0]

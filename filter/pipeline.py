@@ -84,10 +84,9 @@ def _stages() -> tuple[Stage, ...]:
 def _verdict(document: Document) -> Verdict:
     if not document.text.strip():
         return Verdict(keep=False, reasons=("the text is empty",))
-    if len(document.removed) == len(document.spans):
+    left = {span.label for span in document.spans if document.policy.action(span.label) != "strip"}
+    if not left:
         return Verdict(keep=False, reasons=("nothing is left after removals",))
-    bad = [span for span in document.spans if span.label in ("spam", "low_quality")]
-    if len(bad) + len(document.removed) >= len(document.spans):
-        labels = sorted({span.label for span in bad})
-        return Verdict(keep=False, reasons=(f"nothing but {' and '.join(labels)}",))
+    if left <= {"spam", "low_quality"}:
+        return Verdict(keep=False, reasons=(f"nothing but {' and '.join(sorted(left))}",))
     return Verdict()
