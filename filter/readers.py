@@ -252,8 +252,9 @@ class Reader:
                     yield self._parse(line, path, number)
         except _BROKEN as error:
             yield Rejection(_broken(error, path, number + 1))
-        if not number:
-            yield Rejection(InputError("the file is empty", path=path, remedy="remove it, or fetch it again"))
+        else:
+            if not number:
+                yield Rejection(InputError("the file is empty", path=path, remedy="remove it, or fetch it again"))
 
     def _parse(self, line: bytes, path: str, number: int) -> Item | Rejection:
         try:

@@ -76,18 +76,22 @@ def restore(output: Path, folder: Path) -> Iterator[Path | InputError]:
         raise UsageError(f"{folder}: cannot be written to ({error.strerror}); name another folder") from error
     names = Unique(key=str.casefold)
     for path in paths:
-        try:
-            for parent, group in groupby(read_records(path), key=lambda record: record["parent"]):
-                target = folder / f"{names.take(safe_name(parent))}.txt"
-                try:
-                    text = restore_text(list(group))
-                    with target.open("xb") as file:
-                        file.write(text.encode("utf-8"))
-                except InputError as error:
-                    yield InputError(error.reason, path=str(path), remedy=error.remedy)
-                except FileExistsError:
-                    yield InputError("exists already", path=str(target), remedy="name another folder with -o")
-                else:
-                    yield target
-        except InputError as error:  # a damaged line: what follows cannot be told apart
-            yield error
+        for key, group in groupby(read_records(path), key=_document):
+            if isinstance(key, InputError):
+                yield key
+                continue
+            target = folder / f"{names.take(safe_name(key))}.txt"
+            try:
+                text = restore_text([record for record in group if isinstance(record, dict)])
+                with target.open("xb") as file:
+                    file.write(text.encode("utf-8"))
+            except InputError as error:
+                yield InputError(error.reason, path=str(path), remedy=error.remedy)
+            except FileExistsError:
+                yield InputError("exists already", path=str(target), remedy="name another folder with -o")
+            else:
+                yield target
+
+
+def _document(record: dict[str, Any] | InputError) -> str | InputError:
+    return record if isinstance(record, InputError) else str(record["parent"])

@@ -41,6 +41,7 @@ __all__ = [
     "Unique",
     "dumps",
     "part_records",
+    "read_records",
     "rejected_record",
     "safe_name",
 ]
@@ -367,10 +368,11 @@ class FolderWriter(StreamWriter):
         self._files[DOCUMENTS if document.verdict.keep else DROPPED].write(lines)
         if self._text_names is None or not document.verdict.keep:
             return
+        name = self._text_names.take(safe_name(records[0]["parent"]))
         for record in records:
-            name = self._text_names.take(f"{safe_name(record['parent'])}.{safe_name(record['lang'])}")
             # Not write_text: it would translate the line ends on some systems.
-            (self._partial / TEXT / f"{name}.txt").write_bytes(record["text"].encode("utf-8"))
+            path = self._partial / TEXT / f"{name}.{safe_name(record['lang'])}.txt"
+            path.write_bytes(record["text"].encode("utf-8"))
 
     def __enter__(self) -> FolderWriter:
         return self
@@ -421,21 +423,17 @@ class FolderWriter(StreamWriter):
                 self._folder.rmdir()
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of an output file.
-
-    Raises:
-        InputError: a line is not such a record.
-    """
+def read_records(path: Path) -> Iterator[dict[str, Any] | InputError]:
+    """Yield the records of an output file, and an error for each line that is none."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 record = json.loads(line)
             except ValueError as error:
-                raise InputError(
-                    f"not JSON ({error})", path=str(path), line=number, remedy="run textsieve run again"
-                ) from error
-            if not isinstance(record, dict) or record.get("schema") != SCHEMA_VERSION:
+                yield InputError(f"not JSON ({error})", path=str(path), line=number, remedy="run textsieve run again")
+                continue
+            if isinstance(record, dict) and record.get("schema") == SCHEMA_VERSION:
+                yield record
+            else:
                 reason = f"not a record of schema {SCHEMA_VERSION}"
-                raise InputError(reason, path=str(path), line=number, remedy="name a folder that textsieve run wrote")
-            yield record
+                yield InputError(reason, path=str(path), line=number, remedy="name results that textsieve run wrote")
