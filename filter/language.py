@@ -1,15 +1,502 @@
-"""Placeholder while the stage is written."""
+"""Language identification: names the language of every span and cuts spans at language borders.
+
+A text is cut into *units*: lines, halves of a line around a separator, sentences. A detector scores every unit over all
+languages; what follows is decided for the whole document. First, which languages it has: each must explain enough text
+better than the others can. Then one path through its units, on which a change of language has a price: little at a line
+end or a separator, much at a sentence end, so that a name, a title or a quotation splits nothing. The prices are then
+learned again from the document itself: where lines keep the form "A — B", one more such line is no surprise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
 
-from .config import Config
-from .document import Document
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["split_languages"]
+from . import detectors
+from .config import Config, Detector
+from .document import NO_LANGUAGE, UNDETERMINED, Document, Span
+
+__all__ = ["split", "split_languages"]
+
+_Floats = npt.NDArray[np.float32]
+
+LINE, SEPARATOR, SENTENCE = range(3)
+
+# Units end here. One character class first: the regex engine then skips to the next mark quickly.
+_MARK = re.compile(r"[\n\r\t.!?…。！？।॥۔؟—–―|/·•~-][.!?…。！？।॥۔؟—–―|/·•~\"”’»)\]」』）-]*")
+_SENTENCE_ENDS = frozenset(".!?…。！？।॥۔؟")
+_CLOSED_ENDS = frozenset("。！？।॥۔؟")  # no blank need follow
+_SEPARATOR_AHEAD = re.compile(r"[—–―|/·•~-]{1,3}\s")
+_BLANKS = re.compile(r"\s*")
+_MIN_SENTENCE_CHARS = 20
+_MAX_UNIT_CHARS = 500
+
+# Addresses, code and markup are in no language. Every repetition is bounded, so that hostile text costs linear time.
+_FOREIGN = re.compile(
+    r"(?:https?://|www\.)\S+|[\w.+-]{1,64}@[\w-]{1,63}\.\w\S*|\]\([^)\n]{0,300}\)|`[^`\n]{1,200}`|<[^>\n]{1,80}>"
+    r"|@\w+|\w{1,63}(?:\.\w{1,63}){1,9}/\S*"
+)
+_FOREIGN_HINT = re.compile(r"[@<`/]|www\.|\]\(")
+_WORD = re.compile(r"[^\W\d_]+")
+
+# Naming a language reads this much of it, and takes this share of it in CLD2's eyes as agreement.
+_SAMPLE_CHARS = 1500
+_SURE = 0.8
+
+
+class _Tuning(NamedTuple):
+    """What was fitted to labelled documents; log-likelihood ratios, in nats, unless named otherwise."""
+
+    per_unit: float = 0.6
+    per_root_letters: float = 0.8
+    min_letters: int = 4
+    max_loss: float = 12.0
+    switch: tuple[float, float, float] = (2.5, 2.0, 6.0)
+    min_gain: float = 8.0
+    name_weight: float = 0.3
+    min_run_letters: int = 8
+    adapt: float = 2.0
+
+
+_TUNING = _Tuning()
+
+
+class _Unit(NamedTuple):
+    """A stretch of text judged at once: `[start, end)` without the blanks and separator that follow."""
+
+    start: int
+    end: int
+    kind: int  # what stands before it: LINE, SEPARATOR or SENTENCE
+    mark: str
+
+
+class _Piece(NamedTuple):
+    """A unit with its language, `zxx` where it has none."""
+
+    start: int
+    end: int
+    kind: int
+    lang: str
+
+
+class _Evidence(NamedTuple):
+    """What is known of a document's units: rows are units, columns languages."""
+
+    languages: tuple[str, ...]
+    scores: _Floats
+    letters: npt.NDArray[np.int64]
+    units: Sequence[_Unit]
+    texts: Sequence[str]
+
+    def take(self, rows: Sequence[int]) -> _Evidence:
+        units = [self.units[row] for row in rows]
+        texts = [self.texts[row] for row in rows]
+        return _Evidence(self.languages, self.scores[rows], self.letters[rows], units, texts)
+
+
+def split(text: str, *, detector: Detector = "mixture") -> list[tuple[int, int, str]]:
+    r"""Return the text's partition into stretches of one language, as `(start, end, tag)` in code points.
+
+    Blanks, separators, numbers and addresses between two stretches belong to the first of them. A text without letters
+    is one stretch tagged `zxx`; an empty text has none.
+
+    Args:
+        detector: "mixture" or "langdetect".
+
+    >>> split("The court met on Monday and rejected the appeal.\nEl tribunal se reunió el lunes y lo rechazó.\n")
+    [(0, 49, 'en'), (49, 94, 'es')]
+    """
+    starts: list[tuple[int, str]] = []
+    for piece in _pieces([text], [()], detector)[0]:
+        if not starts:
+            starts.append((0, piece.lang))
+        elif starts[-1][1] == NO_LANGUAGE:
+            starts[-1] = (starts[-1][0], piece.lang)
+        elif piece.lang not in (NO_LANGUAGE, starts[-1][1]):
+            starts.append((piece.start, piece.lang))
+    starts = starts or [(0, NO_LANGUAGE)]
+    ends = [*(start for start, _ in starts[1:]), len(text)]
+    return [(start, end, lang) for (start, lang), end in zip(starts, ends, strict=True) if end > start]
 
 
 def split_languages(documents: Sequence[Document], config: Config) -> list[Document]:
-    """Return the documents unchanged."""
-    return list(documents)
+    """Return the documents with a language on every span, and spans cut at language borders inside a line.
+
+    Where a line is cut at a separator, the separator becomes a span of its own: boilerplate, in no language.
+    Boilerplate gets its language too, but has no say in which languages the content is in.
+    """
+    removed = [[(s.start, s.end) for s in document.spans if s.label == "boilerplate"] for document in documents]
+    pieces = _pieces([document.text for document in documents], removed, config.detector)
+    return [
+        document.with_spans(_cut_spans(document.spans, found))
+        for document, found in zip(documents, pieces, strict=True)
+    ]
+
+
+def _cut_spans(spans: Sequence[Span], pieces: Sequence[_Piece]) -> Iterator[Span]:
+    first = 0
+    for span in spans:
+        while first < len(pieces) and pieces[first].end <= span.start:
+            first += 1
+        last = first
+        while last < len(pieces) and pieces[last].start < span.end:
+            last += 1
+        yield from _cut_span(span, [piece for piece in pieces[first:last] if piece.lang != NO_LANGUAGE])
+
+
+def _cut_span(span: Span, pieces: Sequence[_Piece]) -> Iterator[Span]:
+    """Cut a span where the language changes between two of the pieces in it."""
+    if not pieces:
+        yield replace(span, lang=NO_LANGUAGE)
+        return
+    at = span.start
+    for before, after in pairwise(pieces):
+        if before.lang == after.lang:
+            continue
+        end = after.start
+        if after.kind == SEPARATOR and span.label == "content":
+            end = before.end
+        yield replace(span, start=at, end=end, lang=before.lang)
+        if end < after.start:
+            reasons = (f"stands between {before.lang} and {after.lang}",)
+            source = "rule:language/separator"
+            yield Span(end, after.start, "boilerplate", NO_LANGUAGE, 1.0, source, "metadata", reasons)
+        at = after.start
+    yield replace(span, start=at, lang=pieces[-1].lang)
+
+
+def _pieces(
+    texts: Sequence[str], removed: Sequence[Sequence[tuple[int, int]]], detector: Detector
+) -> list[list[_Piece]]:
+    """Return the pieces of each text, in order; between them are only blanks and separators.
+
+    Args:
+        removed: per text, the stretches that are not its content; they get a language, but do not decide which ones the
+            text has.
+    """
+    clean = [detectors.readable(text) for text in texts]
+    cuts = [_units(text) for text in clean]
+    spoken = [_spoken(text, units) for text, units in zip(clean, cuts, strict=True)]
+    flat = [words for lines in spoken for words in lines]
+    languages, scores = _scores(flat, detector)
+    letters = detectors.letters(flat)
+    result = []
+    end = 0
+    for units, lines, gaps in zip(cuts, spoken, removed, strict=True):
+        start, end = end, end + len(units)
+        evidence = _Evidence(languages, scores[start:end], letters[start:end], units, lines)
+        tags = _decide(evidence, _outside(units, gaps), detector)
+        result.append([_Piece(*unit[:3], lang) for unit, lang in zip(units, tags, strict=True)])
+    return result
+
+
+def _units(text: str) -> list[_Unit]:
+    """Cut a text into units; nothing but blanks and separators lies between them."""
+    units: list[_Unit] = []
+    size = len(text)
+    at = _end_of_blanks(text, 0)
+    kind, token = LINE, "\n"
+
+    def close(end: int) -> None:
+        nonlocal at, kind, token
+        while end - at > _MAX_UNIT_CHARS:
+            cut = text.rfind(" ", at + 1, at + _MAX_UNIT_CHARS) + 1 or at + _MAX_UNIT_CHARS
+            units.append(_Unit(at, cut, kind, token))
+            at, kind, token = cut, SENTENCE, "."
+        if end > at:
+            units.append(_Unit(at, end, kind, token))
+
+    for match in _MARK.finditer(text):
+        start, end = match.span()
+        if start < at:
+            continue
+        first = text[start]
+        sentence = first in _SENTENCE_ENDS
+        if first in "\n\r":
+            end = start
+        elif sentence:
+            if end < size and not text[end].isspace() and first not in _CLOSED_ENDS:
+                continue
+        elif first != "\t" and not (text[start - 1].isspace() and end < size and text[end].isspace()):
+            continue
+        follow = _end_of_blanks(text, end)
+        if follow == size:
+            break
+        blanks = text[end:follow]
+        if "\n" in blanks or "\r" in blanks:
+            close(end)
+            at, kind, token = follow, LINE, "\n"
+        elif not sentence and start > at:
+            close(at + len(text[at:start].rstrip()))
+            at, kind, token = follow, SEPARATOR, match.group().strip()
+        elif sentence and end - at >= _MIN_SENTENCE_CHARS and not _SEPARATOR_AHEAD.match(text, follow):
+            close(end)
+            at, kind, token = follow, SENTENCE, "."
+    close(max(at, at + len(text[at:].rstrip())))
+    return units
+
+
+def _end_of_blanks(text: str, at: int) -> int:
+    match = _BLANKS.match(text, at)
+    return match.end() if match else at
+
+
+def _spoken(text: str, units: Sequence[_Unit]) -> list[str]:
+    """Return what a detector gets to read of each unit: no addresses, code or markup, and no text all in capitals.
+
+    An address with a label of less than a word ("via:") leaves nothing.
+    """
+    masks = _FOREIGN_HINT.search(text) is not None
+    spoken = []
+    for unit in units:
+        words = text[unit.start : unit.end]
+        if masks:
+            words, count = _FOREIGN.subn(" ", words)
+            if count and len(words) < 40 and sum(map(str.isalpha, words)) < _TUNING.min_letters:
+                words = ""
+        spoken.append(words.lower() if words.isupper() else words)
+    return spoken
+
+
+def _outside(units: Sequence[_Unit], gaps: Sequence[tuple[int, int]]) -> list[bool]:
+    """Tell of each unit whether it starts outside all the gaps, which are in order."""
+    outside = []
+    at = 0
+    for unit in units:
+        while at < len(gaps) and gaps[at][1] <= unit.start:
+            at += 1
+        outside.append(not (at < len(gaps) and gaps[at][0] <= unit.start))
+    return outside
+
+
+def _scores(texts: Sequence[str], detector: Detector) -> tuple[tuple[str, ...], _Floats]:
+    if detector == "langdetect":
+        return detectors.langdetect_languages(), _langdetect_scores(texts)
+    model = detectors.naive_bayes()
+    return model.languages, model.scores(texts)
+
+
+def _langdetect_scores(texts: Sequence[str]) -> _Floats:
+    column = {name: i for i, name in enumerate(detectors.langdetect_languages())}
+    floor = 0.002
+    scores = np.full((len(texts), len(column)), math.log(floor), dtype=np.float32)
+    for row, text in zip(scores, texts, strict=True):
+        found = detectors.langdetect(text)
+        for name, probability in found.items():
+            row[column[name]] = math.log(max(probability, floor))
+        if not found:
+            row[:] = 0.0
+    return scores
+
+
+def _decide(evidence: _Evidence, content: Sequence[bool], detector: Detector) -> list[str]:
+    """Return the tag of each unit."""
+    tags = [UNDETERMINED] * len(content)
+    known: list[int] = []
+    for wanted in (True, False):
+        rows = [row for row, kept in enumerate(content) if kept == wanted]
+        if not rows:
+            continue
+        part = evidence.take(rows) if len(rows) < len(content) else evidence
+        columns = _label(part, known)
+        known = sorted(set(columns) - {-1})
+        names = _names(part, columns, detector)
+        for row, column, letters in zip(rows, columns, part.letters.tolist(), strict=True):
+            tags[row] = names[column] if letters else NO_LANGUAGE
+    return tags
+
+
+def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING) -> list[int]:
+    """Return the column of each unit's language; all -1 where there are no letters.
+
+    Args:
+        known: columns of languages that the text has anyway.
+    """
+    size = len(evidence.units)
+    if not evidence.letters.any():
+        return [-1] * size
+    weights = _weights(evidence, tuning)
+    chosen = list(known) or [int(weights.sum(axis=0).argmax())]
+    if _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch):
+        chosen = _choose(evidence, weights, chosen, tuning)
+    if len(chosen) == 1:
+        return chosen * size
+    return _follow(evidence, weights, chosen, tuning)
+
+
+def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
+    """Return each unit's log-likelihood ratios to its best language, at least `-max_loss`; 0 without enough letters."""
+    factor = tuning.per_unit + tuning.per_root_letters * np.sqrt(evidence.letters / 50)
+    factor[evidence.letters < tuning.min_letters] = 0.0
+    weights = evidence.scores * factor.astype(np.float32)[:, None]
+    weights -= weights.max(axis=1, keepdims=True)
+    return np.asarray(np.maximum(weights, -tuning.max_loss), dtype=np.float32)
+
+
+def _bounds(weights: _Floats, chosen: Sequence[int]) -> _Floats:
+    """Return how much each language would explain better than the chosen ones, were changing free."""
+    best = weights[:, chosen].max(axis=1, keepdims=True)
+    return np.asarray(np.maximum(weights - best, 0.0).sum(axis=0), dtype=np.float32)
+
+
+def _choose(evidence: _Evidence, weights: _Floats, chosen: list[int], tuning: _Tuning) -> list[int]:
+    """Return the languages of the text: each explains at least `min_gain` more than the others can."""
+    proof = weights * np.array([_proof(text, tuning) for text in evidence.texts], dtype=np.float32)[:, None]
+    prices = [tuning.switch[unit.kind] for unit in evidence.units]
+    best = _path_score(proof, chosen, prices)
+    while len(chosen) < 8:
+        bounds = _bounds(proof, chosen)
+        ranked = np.argsort(-bounds, kind="stable")[:4].tolist()
+        tried = [(_path_score(proof, [*chosen, c], prices), c) for c in ranked if bounds[c] > tuning.min_gain]
+        if not tried or max(tried)[0] - best < tuning.min_gain:
+            break
+        best, added = max(tried)
+        chosen = [*chosen, added]
+        for other in chosen[:-1]:
+            rest = [c for c in chosen if c != other]
+            without = _path_score(proof, rest, prices)
+            if best - without < tuning.min_gain:
+                chosen, best = rest, without
+    return chosen
+
+
+def _proof(text: str, tuning: _Tuning) -> float:
+    """Return how much a text can prove that its language is there: names of people, places and works prove little."""
+    total = small = 0
+    for word in _WORD.findall(text):
+        total += len(word)
+        small += 0 if word[0].isupper() else len(word)
+    return tuning.name_weight + (1 - tuning.name_weight) * min(1.0, 2 * small / total) if total else 0.0
+
+
+def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float]) -> float:
+    """Return the score of the best path through the units over these languages."""
+    scores = [0.0] * len(columns)
+    for row, price in zip(weights[:, columns].tolist(), prices, strict=True):
+        floor = max(scores) - price
+        scores = [(score if score > floor else floor) + gain for score, gain in zip(scores, row, strict=True)]
+    return max(scores)
+
+
+_Prices = list[list[float]]  # of going from the language of the row to that of the column
+
+
+def _follow(evidence: _Evidence, weights: _Floats, chosen: Sequence[int], tuning: _Tuning) -> list[int]:
+    """Return the column of each unit on the best path; the prices of changes are learned from the path before."""
+    rows = weights[:, chosen]
+    rows = np.maximum(rows - rows.max(axis=1, keepdims=True), -tuning.max_loss)
+    marks = [unit.mark for unit in evidence.units]
+    price_of = {unit.mark: tuning.switch[unit.kind] for unit in evidence.units}
+    states = range(len(chosen))
+    prices = {mark: [[price * (i != j) for j in states] for i in states] for mark, price in price_of.items()}
+    path: list[int] = []
+    for _ in range(4):
+        before, path = path, _path(rows.tolist(), [prices[mark] for mark in marks])
+        if path == before:
+            break
+        for mark in set(price_of) - {"."}:
+            prices[mark] = _learned_prices(mark, marks, path, len(chosen), price_of[mark], tuning)
+    path = _without_short_runs(path, evidence.letters, tuning)
+    return [chosen[state] for state in path]
+
+
+def _learned_prices(
+    mark: str, marks: Sequence[str], path: Sequence[int], count: int, price: float, tuning: _Tuning
+) -> _Prices:
+    """Return the price of going from each language to each at this mark, from how often the path did it."""
+    change = math.exp(-price)
+    seen = [[tuning.adapt * (1.0 if i == j else change) for j in range(count)] for i in range(count)]
+    for (before, after), at in zip(pairwise(path), marks[1:], strict=True):
+        if at == mark:
+            seen[before][after] += 1
+    return [[-math.log(n / sum(row)) for n in row] for row in seen]
+
+
+def _path(rows: Sequence[Sequence[float]], prices: Sequence[_Prices]) -> list[int]:
+    """Return the states of the best path (Viterbi)."""
+    states = range(len(rows[0]))
+    scores = list(rows[0])
+    back: list[list[int]] = []
+    for row, price in zip(rows[1:], prices[1:], strict=True):
+        came = []
+        following = []
+        for j in states:
+            best, i = max((scores[i] - price[i][j], -i) for i in states)
+            came.append(-i)
+            following.append(best + row[j])
+        scores = following
+        back.append(came)
+    state = max(states, key=scores.__getitem__)
+    path = [state]
+    for came in reversed(back):
+        state = came[state]
+        path.append(state)
+    path.reverse()
+    return path
+
+
+def _without_short_runs(path: list[int], letters: npt.NDArray[np.int64], tuning: _Tuning) -> list[int]:
+    """Give runs of too few letters to the longer neighbour."""
+    starts = [0, *(i for i in range(1, len(path)) if path[i] != path[i - 1]), len(path)]
+    sizes = [int(letters[a:b].sum()) for a, b in pairwise(starts)]
+    labels = [path[a] for a in starts[:-1]]
+    for k, size in enumerate(sizes):
+        if size < tuning.min_run_letters and len(sizes) > 1:
+            near = [j for j in (k - 1, k + 1) if 0 <= j < len(sizes)]
+            labels[k] = labels[max(near, key=lambda j: sizes[j])]
+    return [label for label, (a, b) in zip(labels, pairwise(starts), strict=True) for _ in range(b - a)]
+
+
+def _names(evidence: _Evidence, columns: Sequence[int], detector: Detector) -> dict[int, str]:
+    """Return the tag of each language found.
+
+    Where CLD2 confirms the detector that split the text, it is the column's own. Otherwise three detectors vote on the
+    whole of what was found, each on the languages it knows: some languages only one of them has ever seen.
+    """
+    names: dict[int, str] = {-1: NO_LANGUAGE}
+    for column in sorted(set(columns) - {-1}, key=columns.index):
+        own = name = evidence.languages[column]
+        if detector == "mixture":
+            sample = _sample(evidence, [row for row, c in enumerate(columns) if c == column])
+            second = detectors.cld2(sample)
+            if second.get(own, 0.0) < _SURE:
+                name = _vote(sample, second)
+        names[column] = own if name in names.values() else name
+    return names
+
+
+def _sample(evidence: _Evidence, rows: Sequence[int]) -> str:
+    lines: list[str] = []
+    chars = 0
+    for row in rows:
+        lines.append(evidence.texts[row])
+        chars += len(lines[-1])
+        if chars > _SAMPLE_CHARS:
+            break
+    return "\n".join(lines)
+
+
+def _vote(sample: str, cld2: dict[str, float]) -> str:
+    model = detectors.naive_bayes()
+    scores = model.scores([sample])[0]
+    odds = np.exp(scores - scores.max())
+    votes = (
+        (0.30, frozenset(model.languages), dict(zip(model.languages, (odds / odds.sum()).tolist(), strict=True))),
+        (0.35, detectors.fasttext_languages(), detectors.fasttext(sample)),
+        (0.35, detectors.cld2_languages(), cld2),
+    )
+
+    def approval(name: str) -> tuple[float, str]:
+        given = sum(weight * found.get(name, 0.0) for weight, _, found in votes)
+        able = sum(weight for weight, known, _ in votes if name in known)
+        # Not quite the mean of those who know the language: one alone is less to be trusted than two who agree.
+        return (given / able**0.8 if able else 0.0), name
+
+    return max(approval(name) for _, _, found in votes for name in found)[1]

