@@ -308,7 +308,7 @@ def _rules(options: argparse.Namespace) -> int:
         return 1 if problems else 0
     for rule in rules.rules:
         kind = f"{rule.label}/{rule.category}" if rule.category else rule.label
-        print(f"{rule.source:<32} {kind:<24} {rule.lang or '-':<4} {rule.why}")
+        print(f"{rule.source:<32} {kind:<24} {rule.lang or '-':<4} {' '.join(rule.why.split())}")
     return 0
 
 

@@ -17,6 +17,10 @@ _META_CHARSET = re.compile(
     rb"<(?:meta|\?xml)[^>]{0,500}?(?:charset|encoding)\s*=\s*[\"']?\s*([a-z0-9_.:-]+)", re.IGNORECASE
 )
 _META_WITHIN = 4096
+# References to control characters but tab, line feed and carriage return.
+_CONTROL_REFERENCE = re.compile(
+    r"&#(?:0*(?:[1-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[1-8bcefBCEF]|1[\da-fA-F]))(?:;|(?![\da-fA-F]))"
+)
 # Browsers read these names as the larger Windows sets (WHATWG Encoding Standard), and pages rely on it.
 _AS_BROWSERS_DO = {
     "ascii": "cp1252",
@@ -61,7 +65,7 @@ def _html_text(record: Record, config: Config) -> str:
         reason = f"HTML of {len(html):,} characters is over the limit of {config.max_text_chars:,}"
         raise InputError(reason, remedy="raise max_text_chars, or cut the page")
     try:
-        page = _decoded(html) if isinstance(html, bytes) else html
+        page = _mended(_decoded(html) if isinstance(html, bytes) else html)
         # Rather too much than too little: the cleaner comes next, and says what it removes. User comments are no part
         # of an article, but a page that is nothing else is not empty.
         text = trafilatura.extract(page, favor_recall=True, include_comments=False, include_tables=True)
@@ -74,14 +78,16 @@ def _html_text(record: Record, config: Config) -> str:
     return text
 
 
-def _decoded(page: bytes) -> str | bytes:
-    r"""Return a page decoded as a browser would, or undecoded where nothing fits: then trafilatura guesses.
+def _decoded(page: bytes) -> str:
+    r"""Return a page decoded as a browser would; where nothing fits, as trafilatura guesses from the letters.
 
     UTF-8 comes before what the page says of itself: bytes that happen to be UTF-8 nearly always are.
 
-    >>> _decoded(b'<meta charset="iso-8859-1">\x80 5'), _decoded(b"<p>a\xf1o")
-    ('<meta charset="iso-8859-1">€ 5', b'<p>a\xf1o')
+    >>> _decoded(b'<meta charset="iso-8859-1">\x80 5')
+    '<meta charset="iso-8859-1">€ 5'
     """
+    from trafilatura.utils import decode_file
+
     names = [name for mark, name in _BOMS if page.startswith(mark)] or ["utf-8"]
     declared = _META_CHARSET.search(page[:_META_WITHIN])
     if declared:
@@ -92,4 +98,18 @@ def _decoded(page: bytes) -> str | bytes:
             return page.decode(_AS_BROWSERS_DO.get(name, name))
         except (LookupError, ValueError):
             continue
-    return page
+    return str(decode_file(page))
+
+
+def _mended(page: str) -> str:
+    r"""Return a page without what makes the parser drop all that follows, or trafilatura the whole page.
+
+    >>> _mended("a\ud800 b&#x1;"), _mended("&#10;&#x26;")
+    ('a\ufffd b', '&#10;&#x26;')
+    """
+    try:
+        page.encode("utf-8")
+    except UnicodeEncodeError:
+        # The way through UTF-16 also joins the halves of a pair that were written apart.
+        page = page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _CONTROL_REFERENCE.sub("", page)
