@@ -34,7 +34,7 @@ _NAMES: dict[Label, str] = {
     "low_quality": "low quality",
 }
 _BARS = {"keep": "│", "flag": "┃", "strip": "╳"}
-_DEEDS = {"keep": "kept", "flag": "kept, flagged", "strip": "removed"}
+_DEEDS = {"keep": "kept", "flag": "kept and flagged", "strip": "removed"}
 _GUTTER = 21
 _MIN_WIDTH = 20
 # Shown as a picture, not obeyed: a text must not move the cursor or turn the reading direction.
@@ -58,14 +58,13 @@ def console_for(width: int | None = None, *, color: bool = True, record: bool = 
 
 
 def legend(document: Document) -> Text:
-    """Return one line that says what the bars and colours mean."""
-    text = Text(no_wrap=False)
-    for label, name in _NAMES.items():
-        action = document.policy.action(label)
-        text.append(f"{_BARS[action]} ", Style(color=_COLOURS[label], bold=True))
-        text.append(name, Style(color=_COLOURS[label]))
-        text.append(f" {_DEEDS[action]}   ", "dim")
-    return text
+    """Return two lines that say what the colours and bars mean."""
+    labels = Text("  ").join(
+        Text(f"{_BARS[document.policy.action(label)]} {name}", Style(color=_COLOURS[label], bold=True))
+        for label, name in _NAMES.items()
+    )
+    deeds = "  ".join(f"{bar} {_DEEDS[action]}" for action, bar in _BARS.items())
+    return Text.assemble(labels, "\n", (deeds, "dim"), "\n")
 
 
 def render(document: Document) -> RenderableType:
@@ -82,15 +81,15 @@ def _heading(document: Document) -> RenderableType:
     removed = sum(span.end - span.start for span in document.removed)
     flagged = sum(span.end - span.start for span in document.flagged)
     facts = Text()
-    facts.append("keep" if verdict.keep else "drop", "bold green" if verdict.keep else "bold red")
+    facts.append("keep " if verdict.keep else "drop ", "bold green" if verdict.keep else "bold red")
     if verdict.reasons:
-        facts.append(f" ({_visible('; '.join(verdict.reasons))})")
+        facts.append(f"({_visible('; '.join(verdict.reasons))}) ")
     parts = ", ".join(f"{part.lang} {len(part.text):,}" for part in document.parts())
-    facts.append(f" · {len(document.text):,} characters · parts: {parts or 'none'}", "dim")
+    facts.append(f"· {len(document.text):,} characters · parts: {parts or 'none'} ", "dim")
     if removed:
-        facts.append(f" · removed {removed:,}", _COLOURS["boilerplate"])
+        facts.append(f"· removed {removed:,} ", _COLOURS["boilerplate"])
     if flagged:
-        facts.append(f" · flagged {flagged:,}", _COLOURS["ai_padding"])
+        facts.append(f"· flagged {flagged:,}", _COLOURS["ai_padding"])
     return Group(Rule(Text(_visible(document.id) or "document", "bold"), align="left", style="dim"), facts)
 
 
@@ -140,9 +139,7 @@ class _Block:
     def _lines(self, console: Console, width: int, action: str) -> list[Text]:
         span = self.spans[0]
         colour = _COLOURS[span.label]
-        style = {"keep": Style(), "flag": Style(color=colour), "strip": Style(color=colour, dim=True, strike=True)}[
-            action
-        ]
+        style = {"keep": Style(), "flag": Style(color=colour), "strip": Style(color=colour, strike=True)}[action]
         lines: list[Text] = []
         for number, span in enumerate(self.spans):
             text = self.document.text[span.start : span.end]

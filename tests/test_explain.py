@@ -55,7 +55,7 @@ def test_every_span_stands_beside_its_label_language_score_and_cause():
 
 def test_legend_names_every_label_and_what_is_done_with_it():
     text = shown(legend(document()), width=200)
-    for words in ("│ content kept", "╳ boilerplate removed", "┃ AI padding kept, flagged", "┃ spam", "┃ low quality"):
+    for words in ("│ content", "╳ boilerplate", "┃ AI padding", "┃ spam", "┃ low quality", "╳ removed"):
         assert words in text
 
 
