@@ -44,7 +44,6 @@ _BYTES_PER_ESCAPE = 6  # a character written as \uXXXX in JSON
 
 _TEXT_FIELDS = ("text", "content", "body", "raw_content")
 """Where a text is often found; only for a hint."""
-_LONG_NUMBER = re.compile(rb"\d{19}")
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 
 
@@ -416,12 +415,12 @@ def _loads(line: bytes) -> Any:
     Raises:
         InputError: it is not JSON in UTF-8.
     """
-    # orjson turns a number over 64 bits into a float without a word.
-    if not _LONG_NUMBER.search(line):
-        try:
-            return orjson.loads(line)
-        except orjson.JSONDecodeError:
-            pass
+    try:
+        value = orjson.loads(line)
+        if not _has_huge_float(value):
+            return value
+    except orjson.JSONDecodeError:
+        pass
     try:
         return json.loads(_decode(line))
     except json.JSONDecodeError as error:
@@ -429,6 +428,20 @@ def _loads(line: bytes) -> Any:
         raise InputError(reason, remedy="write one JSON object on each line, or say --from text") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"JSON that cannot be read: {error}", remedy="simplify the record") from error
+
+
+def _has_huge_float(value: Any) -> bool:
+    """Return whether a value holds what may have been an integer over 64 bits: orjson makes a float of it."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, float) and abs(value) >= 2**63:
+            return True
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return False
 
 
 def _decode(data: bytes) -> str:

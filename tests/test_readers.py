@@ -75,6 +75,10 @@ def test_jsonl_lines_are_records_with_their_place(tmp_path, ending):
         pytest.param(b'{"text": "", "n": 1180591620717411303424}', {"n": 2**70}, id="integer over 64 bits"),
         pytest.param(b'{"text": "", "n": 9223372036854775808}', {"n": 2**63}, id="integer over 63 bits"),
         pytest.param(
+            b'{"text": "", "n": [{"a": -9223372036854775809}]}', {"n": [{"a": -(2**63) - 1}]}, id="negative, deep"
+        ),
+        pytest.param(b'{"text": "", "n": 1e300}', {"n": 1e300}, id="large float"),
+        pytest.param(
             b'{"text": "", "n": null, "deep": {"a": [1, 2.5, true]}}',
             {"n": None, "deep": {"a": [1, 2.5, True]}},
             id="any type",
