@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -33,6 +34,9 @@ _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, t
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 some input was set aside, 2 wrong use, 130 interrupted."""
     options = build_parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of another encoding shows what it cannot show as an escape, and does not stop for it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     command: Callable[[argparse.Namespace], int] = options.command
     # So that a terminated run removes its partial files as an interrupted one does. Elsewhere than in the main thread
     # somebody else handles signals.

@@ -7,6 +7,7 @@ HTML may have any encoding and stay bytes until they are extracted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import gzip
 import io
@@ -112,11 +113,14 @@ class Reader:
             inputs: files, folders (searched to any depth, hidden names left out), patterns such as `**/*.txt`, or "-".
 
         Raises:
-            UsageError: standard input is named twice.
+            UsageError: standard input is named twice, or a folder that is to be skipped is named itself.
         """
         names = [os.fspath(name) for name in inputs]
         if names.count(STDIN) > 1:
             raise UsageError("standard input is named twice; name - once")
+        for name in names:
+            if name != STDIN and Path(name).is_dir() and self._is_skipped(Path(name)):
+                raise UsageError(f"{name}: is input and output; name another folder with -o")
         for name in names:
             for found in self._find(name):
                 if isinstance(found, Rejection):
@@ -136,7 +140,8 @@ class Reader:
         elif glob.has_magic(name):
             hits = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
             # A pattern such as ** finds folders and the files in them; so each file is read once.
-            yield from (hit for hit in hits if not Path(hit).is_dir() and not self._is_skipped(Path(hit)))
+            hits = [hit for hit in hits if not Path(hit).is_dir() and not self._is_skipped(Path(hit))]
+            yield from hits
             if not hits:
                 yield _unreadable(name, "no file matches this pattern", "check the pattern")
         else:
@@ -178,7 +183,8 @@ class Reader:
             yield _unreadable(path, "broken link", "restore the file it points to, or remove the link")
             return
         except OSError as error:
-            yield _unreadable(path, f"cannot be read ({error.strerror})", "check its permissions")
+            remedy = "give it some, for example through a pipe" if name == STDIN else "check its permissions"
+            yield _unreadable(path, f"cannot be read ({error.strerror})", remedy)
             return
         read = {"text": self._read_text, "html": self._read_html, "jsonl": self._read_jsonl}[kind]
         with contextlib.nullcontext() if name == STDIN else file:
@@ -186,6 +192,9 @@ class Reader:
 
     def _open(self, name: str) -> tuple[Kind, io.BufferedReader]:
         if name == STDIN:
+            # A process started with standard input closed has none.
+            if self.stdin is None and sys.stdin is None:
+                raise OSError(errno.EBADF, "it is closed")
             file = cast("io.BufferedReader", self.stdin or sys.stdin.buffer)
             head = file.peek(8)
             suffix = ".gz" if head[:2] == b"\x1f\x8b" else ".zst" if head[:4] == b"\x28\xb5\x2f\xfd" else ""

@@ -206,6 +206,21 @@ def test_what_cannot_be_opened(run, tmp_path, name, make, reason, remedy):
     assert len(said) == 1
 
 
+def test_pattern_that_finds_nothing_but_the_output(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.txt").write_bytes(GOOD)
+    code, _, said = run("out/*.txt")
+    assert code == 2 and "no file matches" in said[0]
+
+
+def test_closed_standard_input_is_one_line(run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, said = run("-")
+    assert (
+        code == 2 and said[0] == "textsieve: -: cannot be read (it is closed); give it some, for example through a pipe"
+    )
+
+
 def test_broken_link_in_a_folder(run, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").symlink_to("nowhere")
@@ -233,15 +248,17 @@ def test_thousand_bad_lines_are_all_written_and_few_are_printed(run, tmp_path):
         pytest.param(["--policy", "span=strip"], "no label 'span'; known are", id="policy for an unknown label"),
         pytest.param(["--policy", "spam=drop"], "use one of strip, flag, keep", id="policy with an unknown action"),
         pytest.param(["-", "-"], "standard input is named twice", id="standard input twice"),
+        pytest.param(["out"], "out: is input and output; name another folder", id="output folder as input"),
     ],
 )
 def test_wrong_options(run, tmp_path, arguments, message):
     (tmp_path / "c.toml").write_text('colour = "red"')
     (tmp_path / "a.txt").write_bytes(GOOD)
+    (tmp_path / "out").mkdir()
     code, _, said = run("a.txt", *arguments)
     assert code == 2
     assert len(said) == 1 and message in said[0]
-    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["a.txt"], ["a.txt", "-o", "out", "--preset", "wild"], ["--frob"]])

@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -119,6 +122,14 @@ def test_command_draws_a_picture(folder, capsys):
     assert picture.startswith("<svg") and "boilerplate" in picture
     assert picture == (folder / "two.svg").read_text(encoding="utf-8")
     assert capsys.readouterr().out == ""
+
+
+def test_command_prints_to_a_terminal_of_another_encoding(folder):
+    (folder / "a.txt").write_text("El año 中\n", encoding="utf-8")
+    command = [sys.executable, "-m", "filter", "explain", "a.txt"]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1:strict"}
+    ran = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert b"El a\xf1o \\u4e2d" in ran.stdout
 
 
 def test_command_goes_on_after_a_bad_input(folder, capsys):
