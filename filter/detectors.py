@@ -17,13 +17,14 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
     "FloatArray",
+    "Letters",
     "NaiveBayes",
     "cld2",
     "cld2_languages",
@@ -77,10 +78,12 @@ _UNFIT = re.compile(
 )
 
 # Letters by the first byte of their UTF-8: a syllable or ideograph tells as much as three letters, signs tell nothing.
-_BYTE_LETTERS = np.zeros(256, dtype=np.int64)
-_BYTE_LETTERS[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = 1
-_BYTE_LETTERS[0xC3:0xE2] = 1
-_BYTE_LETTERS[0xE3:0xEE] = 3
+_LATIN = np.zeros(256, dtype=np.int64)
+_LATIN[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = 1
+_LATIN[0xC3:0xCA] = 1
+_OTHER = np.zeros(256, dtype=np.int64)
+_OTHER[0xCD:0xE2] = 1
+_OTHER[0xE3:0xEE] = 3
 
 _lock = Lock()
 
@@ -101,19 +104,35 @@ def readable(text: str) -> str:
     >>> readable("a\x00b\ud800c")
     'a b c'
     """
+    # A quick look first: most texts hold nothing but printable characters, line breaks and no-break spaces.
+    if text.replace("\n", "").replace("\u00a0", "").isprintable():
+        return text
     return _UNFIT.sub(" ", text)
 
 
-def letters(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+class Letters(NamedTuple):
+    """How many letters texts have, by script: Latin and all others."""
+
+    latin: npt.NDArray[np.int64]
+    other: npt.NDArray[np.int64]
+
+
+def letters(texts: Sequence[str]) -> Letters:
     """Return how many letters each text has, an East Asian one counting as three.
 
-    >>> letters(["Ça va?", "17 %", "東京"]).tolist()
-    [4, 0, 6]
+    >>> found = letters(["Ça va?", "17 %", "Tokyo, 東京"])
+    >>> found.latin.tolist(), found.other.tolist()
+    ([4, 0, 5], [0, 0, 6])
     """
     data = _joined_bytes(texts)
-    total = np.concatenate(([0], np.cumsum(_BYTE_LETTERS[data])))
-    found: npt.NDArray[np.int64] = np.diff(total[_ends(data)], prepend=0)
-    return found[: len(texts)]
+    ends = _ends(data)[: len(texts)]
+    latin, other = _LATIN[data], _OTHER[data]
+    # U+1E00 to U+1EFF, half of the letters of Vietnamese, are Latin too.
+    extended = np.flatnonzero(data == 0xE1)
+    extended = extended[data[extended + 1] >> 2 == 0xB8 >> 2]
+    latin[extended], other[extended] = 1, 0
+    counts = (np.diff(np.append(0, np.cumsum(letter))[ends], prepend=0) for letter in (latin, other))
+    return Letters(*counts)
 
 
 class NaiveBayes:

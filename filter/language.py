@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -45,6 +46,11 @@ _FOREIGN = re.compile(
 )
 _FOREIGN_HINT = re.compile(r"[@<`/]|www\.|\]\(")
 _WORD = re.compile(r"[^\W\d_]+")
+_LATIN = re.compile("[A-Za-zÀ-ɏḀ-ỿ]+")
+_NOT_LATIN = re.compile("[^\\W\\d_A-Za-zÀ-ɏḀ-ỿ]+")
+_KANA = re.compile("[ぁ-ヿ]")
+# Characters of written Chinese that Japanese does without, besides those missing from its character set.
+_CHINESE = re.compile("[你您她他们們这這那哪吗嗎吧呢啊说說没沒让讓很就也的了是在]")
 
 # Naming a language reads this much of it, and takes this share of it in CLD2's eyes as agreement.
 _SAMPLE_CHARS = 1500
@@ -60,9 +66,10 @@ class _Tuning(NamedTuple):
     max_loss: float = 12.0
     switch: tuple[float, float, float] = (2.5, 2.0, 6.0)
     min_gain: float = 8.0
-    name_weight: float = 0.3
+    rare: float = 2.0
+    name_weight: float = 0.5
     min_run_letters: int = 8
-    adapt: float = 2.0
+    adapt: float = 1.0
 
 
 _TUNING = _Tuning()
@@ -91,7 +98,7 @@ class _Evidence(NamedTuple):
 
     languages: tuple[str, ...]
     scores: _Floats
-    letters: npt.NDArray[np.int64]
+    letters: npt.NDArray[np.int64]  # an East Asian one counts as three
     units: Sequence[_Unit]
     texts: Sequence[str]
 
@@ -185,13 +192,16 @@ def _pieces(
     cuts = [_units(text) for text in clean]
     spoken = [_spoken(text, units) for text, units in zip(clean, cuts, strict=True)]
     flat = [words for lines in spoken for words in lines]
+    latin, other = detectors.letters(flat)
+    for row in np.flatnonzero((latin > 0) & (other > 0)).tolist():
+        flat[row] = _without_minor_script(flat[row], latin[row] >= other[row])
+    letters = np.maximum(latin, other)
     languages, scores = _scores(flat, detector)
-    letters = detectors.letters(flat)
     result = []
     end = 0
-    for units, lines, gaps in zip(cuts, spoken, removed, strict=True):
+    for units, gaps in zip(cuts, removed, strict=True):
         start, end = end, end + len(units)
-        evidence = _Evidence(languages, scores[start:end], letters[start:end], units, lines)
+        evidence = _Evidence(languages, scores[start:end], letters[start:end], units, flat[start:end])
         tags = _decide(evidence, _outside(units, gaps), detector)
         result.append([_Piece(*unit[:3], lang) for unit, lang in zip(units, tags, strict=True)])
     return result
@@ -265,6 +275,11 @@ def _spoken(text: str, units: Sequence[_Unit]) -> list[str]:
     return spoken
 
 
+def _without_minor_script(text: str, keeps_latin: bool) -> str:
+    """Leave out the words of a text that are not in its main script: they are names and quotations."""
+    return (_NOT_LATIN if keeps_latin else _LATIN).sub(" ", text)
+
+
 def _outside(units: Sequence[_Unit], gaps: Sequence[tuple[int, int]]) -> list[bool]:
     """Tell of each unit whether it starts outside all the gaps, which are in order."""
     outside = []
@@ -323,6 +338,7 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING)
     if not evidence.letters.any():
         return [-1] * size
     weights = _weights(evidence, tuning)
+    _settle_han(evidence, weights)
     chosen = list(known) or [int(weights.sum(axis=0).argmax())]
     if _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch):
         chosen = _choose(evidence, weights, chosen, tuning)
@@ -340,6 +356,28 @@ def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
     return np.asarray(np.maximum(weights, -tuning.max_loss), dtype=np.float32)
 
 
+def _settle_han(evidence: _Evidence, weights: _Floats) -> None:
+    """In a text with kana, let lines of ideographs alone (names, lists) be Japanese as well as Chinese."""
+    if not {"ja", "zh"} <= set(evidence.languages):
+        return
+    pair = [evidence.languages.index("ja"), evidence.languages.index("zh")]
+    rows = np.flatnonzero((weights[:, pair] > -1).any(axis=1) & (evidence.letters > 0)).tolist()
+    if not any(_KANA.search(evidence.texts[row]) for row in rows):
+        return
+    for row in rows:
+        text = evidence.texts[row]
+        if not _KANA.search(text) and not _CHINESE.search(text) and _in_japanese_set(text):
+            weights[row, pair] = weights[row, pair].max()
+
+
+def _in_japanese_set(text: str) -> bool:
+    try:
+        text.encode("cp932")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _bounds(weights: _Floats, chosen: Sequence[int]) -> _Floats:
     """Return how much each language would explain better than the chosen ones, were changing free."""
     best = weights[:, chosen].max(axis=1, keepdims=True)
@@ -347,33 +385,58 @@ def _bounds(weights: _Floats, chosen: Sequence[int]) -> _Floats:
 
 
 def _choose(evidence: _Evidence, weights: _Floats, chosen: list[int], tuning: _Tuning) -> list[int]:
-    """Return the languages of the text: each explains at least `min_gain` more than the others can."""
-    proof = weights * np.array([_proof(text, tuning) for text in evidence.texts], dtype=np.float32)[:, None]
+    """Return the languages of the text: each explains at least its `min_gain` more than the others can."""
+    proof = weights * _trust(evidence.texts, tuning, once=True)
     prices = [tuning.switch[unit.kind] for unit in evidence.units]
+    needed = _needed_gain(evidence.languages, tuning)
     best = _path_score(proof, chosen, prices)
     while len(chosen) < 8:
-        bounds = _bounds(proof, chosen)
-        ranked = np.argsort(-bounds, kind="stable")[:4].tolist()
-        tried = [(_path_score(proof, [*chosen, c], prices), c) for c in ranked if bounds[c] > tuning.min_gain]
-        if not tried or max(tried)[0] - best < tuning.min_gain:
+        margins = _bounds(proof, chosen) - needed
+        ranked = [c for c in np.argsort(-margins, kind="stable")[:4].tolist() if margins[c] > 0]
+        tried = [(_path_score(proof, [*chosen, c], prices) - needed[c], c) for c in ranked]
+        if not tried or max(tried)[0] < best:
             break
         best, added = max(tried)
+        best += needed[added]
         chosen = [*chosen, added]
         for other in chosen[:-1]:
             rest = [c for c in chosen if c != other]
             without = _path_score(proof, rest, prices)
-            if best - without < tuning.min_gain:
+            if best - without < needed[other]:
                 chosen, best = rest, without
     return chosen
 
 
-def _proof(text: str, tuning: _Tuning) -> float:
-    """Return how much a text can prove that its language is there: names of people, places and works prove little."""
-    total = small = 0
-    for word in _WORD.findall(text):
-        total += len(word)
-        small += 0 if word[0].isupper() else len(word)
-    return tuning.name_weight + (1 - tuning.name_weight) * min(1.0, 2 * small / total) if total else 0.0
+@lru_cache(maxsize=4)
+def _needed_gain(languages: tuple[str, ...], tuning: _Tuning) -> _Floats:
+    """Return how much more than the others each language must explain: a rare one, which few detectors know, more."""
+    others = detectors.fasttext_languages() & detectors.cld2_languages()
+    return np.array([tuning.min_gain * (1 if name in others else tuning.rare) for name in languages], dtype=np.float32)
+
+
+def _trust(texts: Sequence[str], tuning: _Tuning, *, once: bool = False) -> _Floats:
+    """Return how much the words of each text tell of its language, in [0, 1]; a row per text.
+
+    Names of people, places and works, known by their capitals, tell less: they are the same in many languages.
+
+    Args:
+        once: words that occurred before tell nothing.
+    """
+    seen: set[str] = set()
+    trust = []
+    for text in texts:
+        total = names = others = 0
+        for word in _WORD.findall(text):
+            total += len(word)
+            if once and word in seen:
+                continue
+            seen.add(word)
+            if word[0].isupper():
+                names += len(word)
+            else:
+                others += len(word)
+        trust.append(min(1.0, (2 * others + tuning.name_weight * names) / total) if total else 0.0)
+    return np.array(trust, dtype=np.float32)[:, None]
 
 
 def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float]) -> float:
@@ -390,7 +453,7 @@ _Prices = list[list[float]]  # of going from the language of the row to that of 
 
 def _follow(evidence: _Evidence, weights: _Floats, chosen: Sequence[int], tuning: _Tuning) -> list[int]:
     """Return the column of each unit on the best path; the prices of changes are learned from the path before."""
-    rows = weights[:, chosen]
+    rows = (weights * _trust(evidence.texts, tuning))[:, chosen]
     rows = np.maximum(rows - rows.max(axis=1, keepdims=True), -tuning.max_loss)
     marks = [unit.mark for unit in evidence.units]
     price_of = {unit.mark: tuning.switch[unit.kind] for unit in evidence.units}
