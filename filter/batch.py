@@ -87,6 +87,10 @@ def _prepared(item: Item, config: Config) -> Outcome:
         return Analysed(prepare(item.record, config), item)
     except InputError as error:
         return _rejection(item, error)
+    except (TextsieveError, ImportError, MemoryError):  # no fault of the document
+        raise
+    except Exception as error:
+        return _rejection(item, _internal(error))
 
 
 def _analysed(outcomes: list[Outcome], config: Config) -> Iterator[Outcome]:

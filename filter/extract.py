@@ -70,7 +70,7 @@ def _html_text(record: Record, config: Config) -> str:
         # of an article, but a page that is nothing else is not empty.
         text = trafilatura.extract(page, favor_recall=True, include_comments=False, include_tables=True)
         text = text or trafilatura.extract(page, favor_recall=True, include_comments=True, include_tables=True)
-    except (ValueError, RecursionError, AssertionError, AttributeError, TypeError) as error:
+    except Exception as error:  # whatever trips the parsers below, it is this page
         reason = f"HTML that cannot be parsed ({type(error).__name__}: {error})"
         raise InputError(reason, remedy=_PAGE_REMEDY) from error
     if not text or not text.strip():

@@ -247,21 +247,24 @@ class Reader:
     def _read_jsonl(self, file: io.BufferedReader, path: str) -> Iterator[Item | Rejection]:
         limit = self.max_chars * _BYTES_PER_ESCAPE + _CHUNK
         number = 0
+        is_empty = True
         try:
             while line := file.readline(limit + 1):
                 number += 1
                 if len(line) > limit and not line.endswith(b"\n"):
+                    is_empty = False
                     while line and not line.endswith(b"\n"):
                         line = file.readline(_CHUNK)
                     yield Rejection(_placed(_too_long(limit, self.max_chars), path, number))
                     continue
                 line = line.removeprefix(_BOM) if number == 1 else line
                 if line.strip():
+                    is_empty = False
                     yield self._parse(line, path, number)
         except _BROKEN as error:
             yield Rejection(_broken(error, path, number + 1))
         else:
-            if not number:
+            if is_empty:
                 yield Rejection(InputError("the file is empty", path=path, remedy="remove it, or fetch it again"))
 
     def _parse(self, line: bytes, path: str, number: int) -> Item | Rejection:

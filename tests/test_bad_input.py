@@ -40,6 +40,7 @@ def run(tmp_path, monkeypatch, capsys):
 FILES = [
     pytest.param("bad.txt", b"", None, "the file is empty", "fetch it again", id="empty file"),
     pytest.param("bad.jsonl", b"", None, "the file is empty", "fetch it again", id="empty file of JSONL"),
+    pytest.param("bad.jsonl", b"\n \n", None, "the file is empty", "fetch it again", id="blank lines of JSONL"),
     pytest.param("bad.txt", b"One\x00Two", None, "NUL byte at offset 3", "iconv -f UTF-16", id="NUL byte"),
     pytest.param(
         "bad.txt",

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filter import Config, Record
 from filter.errors import InputError
@@ -93,6 +95,28 @@ def test_page_of_deep_nesting_ends():
     except InputError:
         return
     assert PARAGRAPHS[0] in text
+
+
+@given(
+    st.lists(st.sampled_from(["<p>", "</p>", "<div", ">", "<table>", "<td>", "&#", "x", " ", "<!--", "<![CDATA[", "é"]))
+)
+@settings(deadline=None)
+def test_any_markup_gives_text_or_is_refused(pieces):
+    for html in ("".join(pieces), page(article(*PARAGRAPHS, "".join(pieces)))):
+        try:
+            assert text_of(html).strip()
+        except InputError as error:
+            assert error.reason and error.remedy
+
+
+@pytest.mark.parametrize("fault", [ValueError("bad"), RecursionError(), SyntaxError("lxml")], ids=repr)
+def test_fault_of_the_parser_is_the_fault_of_the_page(fault, monkeypatch):
+    def extract_(*arguments, **options):
+        raise fault
+
+    monkeypatch.setattr("trafilatura.extract", extract_)
+    with pytest.raises(InputError, match="cannot be parsed"):
+        text_of(page(""))
 
 
 def test_limit_counts_the_page():

@@ -3,10 +3,14 @@ import io
 import json
 import os
 import socket
+import tempfile
+from pathlib import Path
 
 import orjson
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filter.errors import UsageError
 from filter.readers import Item, Reader, Rejection
@@ -200,6 +204,34 @@ def test_long_line_is_passed_over_and_the_next_one_read(tmp_path):
     assert rejection.error.line == 1 and "more than a text of 1,000 characters" in rejection.error.reason
     assert rejection.raw is None
     assert item.record.text == "One" and item.line == 2
+
+
+@given(st.binary(max_size=200), st.sampled_from(["a.txt", "a.html", "a.jsonl", "a"]), st.sampled_from([*PACKED, "raw"]))
+def test_any_bytes_are_read_or_reported(data, name, ending):
+    if ending == "raw":
+        ending = ".zst" if len(data) % 2 else ".gz"
+    else:
+        data = PACKED[ending](data)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{name}{ending}")
+        path.write_bytes(data)
+        outcomes = [*read(path, kind="text"), *read("-", stdin=stdin(data))]
+    assert outcomes
+    for outcome in outcomes:
+        assert isinstance(outcome, Item) or (outcome.error.reason and outcome.error.remedy)
+
+
+@given(st.lists(st.one_of(st.just(b'{"text": "x"}'), st.binary(max_size=30).filter(lambda data: b"\n" not in data))))
+def test_every_line_is_read_or_reported_once(lines):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.jsonl")
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        outcomes = read(path)
+    numbers = [outcome.line if isinstance(outcome, Item) else outcome.error.line for outcome in outcomes]
+    full = [
+        number for number, line in enumerate(lines, 1) if line.removeprefix(b"\xef\xbb\xbf" * (number == 1)).strip()
+    ]
+    assert numbers == (full or [None])
 
 
 def test_rejected_line_keeps_its_text(tmp_path):
