@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from . import __version__
 from .config import Config, Detector, Preset
-from .document import LABELS, Document
+from .document import LABELS
 from .errors import TextsieveError, UsageError
 
 if TYPE_CHECKING:
     from .batch import Outcome
+    from .explain import Row
     from .readers import Reader
     from .writers import StreamWriter, Summary
 
@@ -222,16 +223,17 @@ class _Report:
     """Prints what cannot be used as it comes, and what was done at the end, on standard error."""
 
     def __init__(self) -> None:
-        self.documents: list[Document] = []
+        self.rows: list[Row] = []
         self.rejections = 0
 
     def __call__(self, outcome: Outcome) -> None:
         from .batch import Analysed
+        from .explain import summary_row
 
         if isinstance(outcome, Analysed):
-            # One more than are shown, to know that there are more; not all, to keep memory flat.
-            if len(self.documents) <= _SHOWN_DOCUMENTS:
-                self.documents.append(outcome.document)
+            # One more than are shown, to know that there are more.
+            if len(self.rows) <= _SHOWN_DOCUMENTS:
+                self.rows.append(summary_row(outcome.document))
             return
         self.rejections += 1
         if self.rejections <= _SHOWN_REJECTIONS:
@@ -247,8 +249,8 @@ class _Report:
         more = self.rejections - _SHOWN_REJECTIONS
         if more > 0:
             console.print(f"textsieve: and {more:,} more inputs set aside", markup=False)
-        if 0 < len(self.documents) <= _SHOWN_DOCUMENTS:
-            console.print(summary_table(self.documents))
+        if 0 < len(self.rows) <= _SHOWN_DOCUMENTS:
+            console.print(summary_table(self.rows))
         parts = ", ".join(f"{lang} {count:,}" for lang, count in sorted(summary.parts.items())) or "none"
         facts = [
             f"{summary.documents:,} document{'s' * (summary.documents != 1)}",

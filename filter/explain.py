@@ -6,7 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from .document import Document, Label, Span
 
-__all__ = ["console_for", "legend", "render", "summary_table"]
+__all__ = ["Row", "console_for", "legend", "render", "summary_row", "summary_table"]
 
 _COLOURS: dict[Label, str] = {
     "content": "green",
@@ -154,22 +154,36 @@ class _Block:
         return lines
 
 
-def summary_table(rows: Iterable[Document]) -> Table:
-    """Return a table with one line for each document: its parts, removals by category and flags by label."""
+class Row(NamedTuple):
+    """What is printed of one document after a run, as text: small, whatever the size of the document."""
+
+    document: str
+    parts: str
+    removed: str
+    flagged: str
+
+
+def summary_row(document: Document) -> Row:
+    """Return a document's parts, removals by category and flags by label, counted in characters."""
+    parts = ", ".join(f"{part.lang} {len(part.text):,}" for part in document.parts()) or "none"
+    verdict = "" if document.verdict.keep else f" (dropped: {_visible('; '.join(document.verdict.reasons))})"
+    return Row(
+        _visible(document.id) or "document",
+        parts + verdict,
+        _counts((span.category or span.label, span) for span in document.removed),
+        _counts((span.label, span) for span in document.flagged),
+    )
+
+
+def summary_table(rows: Iterable[Row]) -> Table:
+    """Return a table with one line for each document."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("document", overflow="fold", max_width=40)
     table.add_column("parts")
-    for heading in ("removed characters", "flagged characters"):
-        table.add_column(heading)
-    for document in rows:
-        parts = ", ".join(f"{part.lang} {len(part.text):,}" for part in document.parts()) or "none"
-        verdict = "" if document.verdict.keep else f" (dropped: {_visible('; '.join(document.verdict.reasons))})"
-        table.add_row(
-            Text(_visible(document.id) or "document"),
-            Text(parts + verdict),
-            Text(_counts((span.category or span.label, span) for span in document.removed), _COLOURS["boilerplate"]),
-            Text(_counts((span.label, span) for span in document.flagged), _COLOURS["ai_padding"]),
-        )
+    table.add_column("removed characters", style=_COLOURS["boilerplate"])
+    table.add_column("flagged characters", style=_COLOURS["ai_padding"])
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
     return table
 
 
