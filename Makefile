@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 run: $(STAMP)
 	$(BIN)/textsieve run seeds/*.txt -o out --force
-	$(BIN)/textsieve explain --no-color seeds/*.txt
+	$(BIN)/textsieve explain seeds/*.txt
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -q

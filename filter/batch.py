@@ -11,7 +11,7 @@ from .config import Config
 from .document import Document
 from .errors import InputError, TextsieveError, UsageError
 from .pipeline import prepare, run_stages
-from .readers import Item, Rejection
+from .readers import MAX_RAW_CHARS, Item, Rejection
 from .writers import StreamWriter, Summary
 
 __all__ = ["Analysed", "analyse", "run"]
@@ -118,4 +118,6 @@ def _internal(error: Exception) -> InputError:
 
 
 def _rejection(item: Item, error: InputError) -> Rejection:
-    return Rejection(InputError(error.reason, path=item.path, line=item.line, remedy=error.remedy))
+    raw = item.record.html if item.record.text is None else item.record.text
+    placed = InputError(error.reason, path=item.path, line=item.line, remedy=error.remedy)
+    return Rejection(placed, raw if isinstance(raw, str) and len(raw) <= MAX_RAW_CHARS else None)

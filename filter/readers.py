@@ -26,7 +26,7 @@ import orjson
 from .document import Record
 from .errors import InputError, UsageError
 
-__all__ = ["STDIN", "Item", "Kind", "Reader", "Rejection"]
+__all__ = ["MAX_RAW_CHARS", "STDIN", "Item", "Kind", "Reader", "Rejection"]
 
 Kind = Literal["text", "html", "jsonl"]
 
@@ -36,7 +36,7 @@ _COMPRESSIONS = (".gz", ".zst")
 _USABLE = f"{', '.join(_KINDS)}, each also with {' or '.join(_COMPRESSIONS)}"
 
 _BOM = b"\xef\xbb\xbf"
-_RAW_CHARS = 10_000
+MAX_RAW_CHARS = 10_000
 """A rejected input is copied into the report only up to this length; it still stands where it was read from."""
 _CHUNK = 1 << 20
 _ZSTD_CHUNK = 1 << 12  # 4 KiB of zstd can unfold to 128 MiB, more would break the bound on memory
@@ -273,7 +273,7 @@ class Reader:
             record, given_id = self._record(fields, f"{_stem(path)}:{number}")
         except InputError as error:
             raw = line.decode("utf-8", "replace").rstrip("\r\n")
-            return Rejection(_placed(error, path, number), raw if len(raw) <= _RAW_CHARS else None)
+            return Rejection(_placed(error, path, number), raw if len(raw) <= MAX_RAW_CHARS else None)
         return Item(record, path, number, given_id)
 
     def _record(self, fields: Any, default_id: str) -> tuple[Record, str | None]:

@@ -161,7 +161,7 @@ def test_bad_lines_are_set_aside_and_the_lines_around_them_go_on(run, tmp_path):
     code, rejected, said = run("a.jsonl")
     assert code == 1
     assert [rejection["line"] for rejection in rejected] == [2, 3, 5]
-    assert [rejection["raw"] for rejection in rejected] == ["{", '{"id": "x"}', None]
+    assert [rejection["raw"] for rejection in rejected] == ["{", '{"id": "x"}', "CRASH"]
     assert len(said) == 3
     records = [json.loads(line) for line in (tmp_path / "out" / "documents.jsonl").read_bytes().splitlines()]
     assert [(record["id"], record["text"]) for record in records] == [("a:1", "EN One"), ("a:6", "EN Two")]
