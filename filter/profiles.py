@@ -59,6 +59,7 @@ MIN_SCORES = {"gentle": 0.9, "balanced": 0.8, "strict": 0.7}
 KEPT_PAGES = 2
 """A profile keeps lines from here on, fewer than any preset asks for by default, so that merged halves add up."""
 
+MIN_HOST_PAGES = 3
 MIN_SHARE = 0.02
 USUAL_SHARE = 0.5
 RARE_SHARE = 0.25
@@ -67,17 +68,19 @@ CHUNK_PAGES = 500
 BUFFER_CHARS = 32_000_000
 MAX_RUNS = 128
 
-MIN_LIKENESS = 0.5
+MIN_LIKENESS = 0.6
 MIN_OWN_CHARS = 80
 LARGE_HOST_PAGES = 50
 
 MAX_KEY_CHARS = 200
+HEAD_CHARS = 180
 PROSE_WORDS = 12
 PROSE_WIDE = 25
 MIN_HEADLINE_WORDS = 4
 MAX_REMOVED_SHARE = 0.9
 MAX_BETWEEN_LINES = 3
-MAX_BETWEEN_CHARS = 80
+MAX_BETWEEN_CHARS = 30
+MAX_BETWEEN_WORDS = 3
 BETWEEN_SCORE = 0.8
 
 _PREFIX = re.compile(r"^(?:www\d?|m|mobile|amp)\.(?=[^.]+\.)")
@@ -86,6 +89,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W_]{3,}")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
 _CODE = ("{", "}", "};", ");", ";", "(", "[", "=", "=>", "/>", "*/")
+_DIGIT_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _STOPS = tuple(".!?…。！？؟।")
 
 Array = npt.NDArray[Any]
@@ -145,8 +149,8 @@ def line_keys(lines: Sequence[str]) -> list[str]:
     """Return what each line is counted as; nothing for a line that is never counted.
 
     Case and width of letters and the amount of blank space make no difference, and any number is written 0. Lines
-    without a letter are too common to prove anything, and lines of program code come back in genuine articles. The end
-    of a line over MAX_KEY_CHARS code points is replaced by its digest.
+    without a letter are too common to prove anything, and lines of program code come back in genuine articles. Of a
+    line over MAX_KEY_CHARS code points the end is replaced by its digest.
 
     Args:
         lines: single lines, without line breaks.
@@ -154,21 +158,27 @@ def line_keys(lines: Sequence[str]) -> list[str]:
     >>> line_keys(["  Posted at 12:45,  23 Comments", "* * *", "return x;"])
     ['posted at 0:0, 0 comments', '', '']
     """
-    text = "\n".join(lines).casefold()
+    if not lines:
+        return []
+    text = "\n".join(line if len(line) <= MAX_KEY_CHARS else _shortened(line) for line in lines).casefold()
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return [_key(line) for line in _DIGITS.sub("0", text).split("\n")] if lines else []
+    return [_key(line) for line in _DIGITS.sub("0", text).split("\n")]
+
+
+def _shortened(line: str) -> str:
+    # Hashing is far cheaper than folding, and nine tenths of the text stand in long lines.
+    digest = blake2b(line[HEAD_CHARS:].encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    # Digits would be masked.
+    return f"{line[:HEAD_CHARS].rstrip()} … {digest.translate(_DIGIT_LETTERS)}"
 
 
 def _key(line: str) -> str:
     key = " ".join(line.split())
-    # The Greek question mark is a semicolon, so only ASCII lines can be told to be code by their end.
-    if not _LETTER.search(key) or (key.endswith(_CODE) and key.isascii()):
+    if not key[:1].isalpha() and not _LETTER.search(key):
         return ""
-    if len(key) <= MAX_KEY_CHARS:
-        return key
-    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    return f"{key[: MAX_KEY_CHARS - 20].rstrip()} … {digest}"
+    # The Greek question mark is a semicolon, so only ASCII lines can be told to be code by their end.
+    return "" if key.endswith(_CODE) and key.isascii() else key
 
 
 def _is_prose(key: str) -> bool:
@@ -307,6 +317,8 @@ def _host_profile(pages: Iterator[list[str]]) -> HostProfile:
 
 def _count(pages: Sequence[Sequence[str]]) -> tuple[int, dict[str, int]]:
     """Return how many different pages there are, and on how many of them each line stands that comes back."""
+    if len(pages) == 1:
+        return 1, {}
     columns: dict[str, int] = {}
     flat = [columns.setdefault(key, len(columns)) for page in pages for key in page]
     if not columns:
@@ -325,9 +337,9 @@ def _count(pages: Sequence[Sequence[str]]) -> tuple[int, dict[str, int]]:
 def _groups(row: Array, column: Array, chars: Array, pages: int) -> Array:
     """Return for each page the number of its group of near-duplicates.
 
-    Two pages belong together when the lines they share hold MIN_LIKENESS of the weight of the smaller one. A line
-    weighs as much as it is long and rare: pages that share only the furniture of their site are told apart even where
-    furniture is nine tenths of their text. Pages of a large host that hold little but lines found on most of its pages
+    Two pages belong together when the lines they share hold MIN_LIKENESS of the weight of the smaller one. Long and
+    rare lines weigh most: pages that share only the furniture of their site are told apart even where furniture is nine
+    tenths of their text. Pages of a large host that hold little but lines found on most of its pages
     are one group, since such lines could as well be one article stored many times.
     """
     from scipy.sparse import csr_array
@@ -336,7 +348,7 @@ def _groups(row: Array, column: Array, chars: Array, pages: int) -> Array:
     is_large = pages >= LARGE_HOST_PAGES
     page_counts = np.bincount(column, minlength=len(chars))
     is_counted = page_counts <= (pages / 2 if is_large else pages)
-    weight = chars * np.log((pages + 1) / page_counts) * is_counted
+    weight = chars**1.5 * np.log((pages + 1) / page_counts) * is_counted
     own = np.bincount(row, weights=weight[column], minlength=pages)
     own_chars = np.bincount(row, weights=(chars * is_counted)[column], minlength=pages)
     is_shared = (is_counted & (page_counts > 1))[column]
@@ -516,7 +528,7 @@ def site_score(pages: int, of: int, *, is_prose: bool = False) -> float:
     >>> site_score(41, 57), site_score(3, 3), site_score(3, 12), site_score(3, 12, is_prose=True), site_score(9, 1000)
     (0.989, 0.85, 0.8, 0.6667, 0.0)
     """
-    if pages < KEPT_PAGES or pages < MIN_SHARE * of:
+    if of < MIN_HOST_PAGES or pages < max(KEPT_PAGES, MIN_SHARE * of):
         return 0.0
     doubt = 0.45 if pages >= USUAL_SHARE * of else 1.0 if is_prose else 0.6
     return round(1 - doubt / pages, 4)
@@ -557,11 +569,12 @@ def mark_site_lines(
     known = [i for i, host in enumerate(hosts) if profile.hosts.get(host)]
     texts = [[documents[i].text[span.start : span.end].strip() for span in documents[i].spans] for i in known]
     # A line break within a span would shift the keys of the lines below it.
-    keys = iter(line_keys([" ".join(text.splitlines()) for own in texts for text in own]))
+    keys = iter(line_keys([text.replace("\n", " ") for own in texts for text in own]))
     for i, own in zip(known, texts, strict=True):
         site = profile.hosts[hosts[i]]
-        hits = _hits(own, [next(keys) for _ in own], site, f"pages of {hosts[i]}", documents[i].url or "", min_score)
-        marked[i] = _with_hits(documents[i], own, hits, f"site:{hosts[i]}", categories)
+        own_keys = [next(keys) for _ in own]
+        hits = _hits(own, own_keys, site, f"pages of {hosts[i]}", documents[i].url or "", min_score)
+        marked[i] = _with_hits(documents[i], own, own_keys, hits, f"site:{hosts[i]}", categories)
     return marked
 
 
@@ -628,7 +641,10 @@ def _spare_last_text(hits: list[_Hit | None], keys: Sequence[str]) -> None:
 
 
 def _fill_between(hits: list[_Hit | None], texts: Sequence[str], name: str) -> None:
-    """Mark a few short lines between two lines of most pages: counters, names of users, teasers of other articles."""
+    """Mark a few lines of a word or two between two lines of most pages: counters and names of users.
+
+    Longer ones may be the headline, which often stands between a menu and the share buttons.
+    """
     usual = [i for i, hit in enumerate(hits) if hit and hit.share >= USUAL_SHARE]
     for before, after in pairwise(usual):
         gap = [i for i in range(before + 1, after) if hits[i] is None]
@@ -638,12 +654,13 @@ def _fill_between(hits: list[_Hit | None], texts: Sequence[str], name: str) -> N
 
 
 def _is_short(text: str) -> bool:
-    return len(text) <= MAX_BETWEEN_CHARS and not text.endswith(_STOPS) and not _is_prose(text)
+    return len(text) <= MAX_BETWEEN_CHARS and text.count(" ") < MAX_BETWEEN_WORDS and not text.endswith(_STOPS)
 
 
 def _with_hits(
     document: Document,
     texts: Sequence[str],
+    keys: Sequence[str],
     hits: Sequence[_Hit | None],
     source: str,
     categories: Callable[[Sequence[str]], Sequence[str]] | None,
@@ -662,9 +679,14 @@ def _with_hits(
         spans[i] = replace(
             spans[i],
             label="boilerplate",
-            category=category or "navigation",
+            category=category or _category(keys[i]),
             score=hit.score,
             source=source,
             reasons=(hit.reason,),
         )
     return replace(document, spans=tuple(spans))
+
+
+def _category(key: str) -> str:
+    # Lines that come back with other numbers are dates of publication; most other furniture leads to other pages.
+    return "metadata" if key.count("0") >= 2 and not _is_prose(key) else "navigation"
