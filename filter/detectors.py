@@ -144,6 +144,7 @@ class NaiveBayes:
 
     depth = 6
     chunk_chars = 65_536
+    chunk_texts = 8_192
 
     def __init__(self) -> None:
         import py3langid
@@ -159,8 +160,9 @@ class NaiveBayes:
         self._weights = np.ascontiguousarray(np.asarray(weights)[:, order], dtype=np.float32)
         self._prior = np.asarray(prior, dtype=np.float32)[order]
         self._moves = np.asarray(moves)
-        self._base = np.asarray(rows, dtype=np.int32) * 256
+        self._base = np.asarray(rows, dtype=np.intp) * 256
         self._outputs = np.asarray(outputs, dtype=np.int32)
+        self._after_two = self._moves[self._base[self._moves[:256]][:, None] + np.arange(256)].ravel()
 
     def scores(self, texts: Sequence[str]) -> FloatArray:
         """Return log-likelihoods over the square root of the text's bytes: a row per text, a column per language.
@@ -172,7 +174,7 @@ class NaiveBayes:
         start = chars = 0
         for i, text in enumerate(texts):
             chars += len(text)
-            if chars >= self.chunk_chars or i + 1 == len(texts):
+            if chars >= self.chunk_chars or i + 1 - start == self.chunk_texts or i + 1 == len(texts):
                 self._score(texts[start : i + 1], rows[start : i + 1])
                 start, chars = i + 1, 0
         return rows
@@ -185,14 +187,15 @@ class NaiveBayes:
         ends = _ends(data)
         at = np.flatnonzero(features >= 0)
         # One key per occurrence, text above feature: sorted, equal ones stand together and are counted.
-        keys = np.searchsorted(ends, at) << 20 | features[at]
+        bits = len(self._weights).bit_length()
+        keys = (np.searchsorted(ends, at) << bits | features[at]).astype(np.uint32)
         keys.sort()
         first = np.flatnonzero(np.diff(keys, prepend=-1))
         counts = np.diff(first, append=len(keys))
         keys = keys[first]
-        bounds = np.searchsorted(keys >> 20, np.arange(len(texts) + 1))
+        bounds = np.searchsorted(keys, np.arange(len(texts) + 1) << bits)
         shape = (len(texts), len(self._weights))
-        table = csr_matrix((np.log1p(counts).astype(np.float32), keys & 0xFFFFF, bounds), shape=shape)
+        table = csr_matrix((np.log1p(counts).astype(np.float32), keys & (1 << bits) - 1, bounds), shape=shape)
         scores = table @ self._weights + self._prior
         sizes = np.maximum(np.diff(ends, prepend=-1) - 1, 1).astype(np.float32)
         scores /= np.sqrt(sizes)[:, None]
@@ -202,12 +205,15 @@ class NaiveBayes:
     def _features(self, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         """Return the feature that ends at each byte, or -1. A zero byte leads back to the start."""
         size = len(data)
-        padded = np.zeros(size + self.depth - 1, dtype=np.int32)
+        padded = np.zeros(size + self.depth - 1, dtype=np.intp)
         padded[self.depth - 1 :] = data
-        state = np.zeros(size, dtype=np.uint32)
-        for k in range(self.depth):
-            state = self._moves[self._base[state] + padded[k : k + size]]
-        return self._outputs[state]
+        state = self._after_two.take(padded[:size] << 8 | padded[1 : size + 1])
+        for k in range(2, self.depth):
+            index = self._base.take(state)
+            index += padded[k : k + size]
+            state = self._moves.take(index)
+        found: npt.NDArray[np.int32] = self._outputs.take(state)
+        return found
 
 
 def _joined_bytes(texts: Sequence[str]) -> npt.NDArray[np.uint8]:

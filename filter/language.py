@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -38,6 +39,7 @@ _SEPARATOR_AHEAD = re.compile(r"[—–―|/·•~-]{1,3}\s")
 _BLANKS = re.compile(r"\s*")
 _MIN_SENTENCE_CHARS = 20
 _MAX_UNIT_CHARS = 500
+_MIN_PATTERN_LINES = 3
 
 # Addresses, code and markup are in no language. Every repetition is bounded, so that hostile text costs linear time.
 _FOREIGN = re.compile(
@@ -52,9 +54,11 @@ _KANA = re.compile("[ぁ-ヿ]")
 # Characters of written Chinese that Japanese does without, besides those missing from its character set.
 _CHINESE = re.compile("[你您她他们們这這那哪吗嗎吧呢啊说說没沒让讓很就也的了是在]")
 
-# Naming a language reads this much of it, and takes this share of it in CLD2's eyes as agreement.
+# Naming a language reads this much of it; CLD2 confirms it at a glance if it sees this share of what it reads in it.
 _SAMPLE_CHARS = 1500
+_GLANCE_CHARS = 500
 _SURE = 0.8
+_OWN_BONUS = 1.15
 
 
 class _Tuning(NamedTuple):
@@ -70,6 +74,7 @@ class _Tuning(NamedTuple):
     name_weight: float = 0.5
     min_run_letters: int = 8
     adapt: float = 1.0
+    max_quoted_share: float = 0.1
 
 
 _TUNING = _Tuning()
@@ -236,7 +241,10 @@ def _units(text: str) -> list[_Unit]:
                 continue
         elif first != "\t" and not (text[start - 1].isspace() and end < size and text[end].isspace()):
             continue
-        follow = _end_of_blanks(text, end)
+        if text[end : end + 1] == " " and not text[end + 1 : end + 2].isspace():
+            follow = end + 1
+        else:
+            follow = _end_of_blanks(text, end)
         if follow == size:
             break
         blanks = text[end:follow]
@@ -254,6 +262,8 @@ def _units(text: str) -> list[_Unit]:
 
 
 def _end_of_blanks(text: str, at: int) -> int:
+    if not text[at : at + 1].isspace():
+        return at
     match = _BLANKS.match(text, at)
     return match.end() if match else at
 
@@ -267,7 +277,7 @@ def _spoken(text: str, units: Sequence[_Unit]) -> list[str]:
     spoken = []
     for unit in units:
         words = text[unit.start : unit.end]
-        if masks:
+        if masks and _FOREIGN_HINT.search(words):
             words, count = _FOREIGN.subn(" ", words)
             if count and len(words) < 40 and sum(map(str.isalpha, words)) < _TUNING.min_letters:
                 words = ""
@@ -342,9 +352,13 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING)
     chosen = list(known) or [int(weights.sum(axis=0).argmax())]
     if _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch):
         chosen = _choose(evidence, weights, chosen, tuning)
+    path: list[int] = []
+    if len(chosen) == 1 and not known:
+        path = _halves(evidence, weights, tuning)
+        chosen = sorted(set(path)) or chosen
     if len(chosen) == 1:
         return chosen * size
-    return _follow(evidence, weights, chosen, tuning)
+    return _follow(evidence, weights, chosen, path, tuning)
 
 
 def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
@@ -451,23 +465,53 @@ def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float
 _Prices = list[list[float]]  # of going from the language of the row to that of the column
 
 
-def _follow(evidence: _Evidence, weights: _Floats, chosen: Sequence[int], tuning: _Tuning) -> list[int]:
-    """Return the column of each unit on the best path; the prices of changes are learned from the path before."""
+def _halves(evidence: _Evidence, weights: _Floats, tuning: _Tuning) -> list[int]:
+    """Return the columns of units in lines "A — B" whose languages are too close to be told apart line by line.
+
+    One separator in three lines or more is taken for a border; all that stands before it and all that stands behind it
+    must be in different languages. Nothing is returned where there is no such pattern.
+    """
+    marks = Counter(unit.mark for unit in evidence.units if unit.kind == SEPARATOR)
+    mark, count = marks.most_common(1)[0] if marks else ("", 0)
+    if count < _MIN_PATTERN_LINES:
+        return []
+    behind: list[bool] = []
+    for unit in evidence.units:
+        behind.append(unit.kind != LINE and (unit.mark == mark or behind[-1]))
+    side = np.array(behind)
+    proof = weights * _trust(evidence.texts, tuning, once=True)
+    left, right = proof[~side].sum(axis=0), proof[side].sum(axis=0)
+    first, second = int(left.argmax()), int(right.argmax())
+    gain = left[first] + right[second] - (left + right).max()
+    needed = _needed_gain(evidence.languages, tuning)
+    if first == second or gain < max(needed[first], needed[second]):
+        return []
+    return [second if half else first for half in behind]
+
+
+def _follow(
+    evidence: _Evidence, weights: _Floats, chosen: Sequence[int], path: Sequence[int], tuning: _Tuning
+) -> list[int]:
+    """Return the column of each unit on the best path; the prices of changes are learned from the path before.
+
+    Args:
+        path: the columns to learn the first prices from; if empty, prices start from what is usual.
+    """
     rows = (weights * _trust(evidence.texts, tuning))[:, chosen]
     rows = np.maximum(rows - rows.max(axis=1, keepdims=True), -tuning.max_loss)
     marks = [unit.mark for unit in evidence.units]
     price_of = {unit.mark: tuning.switch[unit.kind] for unit in evidence.units}
     states = range(len(chosen))
     prices = {mark: [[price * (i != j) for j in states] for i in states] for mark, price in price_of.items()}
-    path: list[int] = []
+    steps = [chosen.index(column) for column in path]
     for _ in range(4):
-        before, path = path, _path(rows.tolist(), [prices[mark] for mark in marks])
-        if path == before:
+        for mark in set(price_of) - {"."} if steps else ():
+            prices[mark] = _learned_prices(mark, marks, steps, len(chosen), price_of[mark], tuning)
+        before, steps = steps, _path(rows.tolist(), [prices[mark] for mark in marks])
+        if steps == before:
             break
-        for mark in set(price_of) - {"."}:
-            prices[mark] = _learned_prices(mark, marks, path, len(chosen), price_of[mark], tuning)
-    path = _without_short_runs(path, evidence.letters, tuning)
-    return [chosen[state] for state in path]
+    steps = _without_short_runs(steps, evidence.letters, tuning)
+    return [chosen[state] for state in _without_quotations(steps, evidence.letters, tuning)]
 
 
 def _learned_prices(
@@ -517,6 +561,20 @@ def _without_short_runs(path: list[int], letters: npt.NDArray[np.int64], tuning:
     return [label for label, (a, b) in zip(labels, pairwise(starts), strict=True) for _ in range(b - a)]
 
 
+def _without_quotations(path: list[int], letters: npt.NDArray[np.int64], tuning: _Tuning) -> list[int]:
+    """Give a language of little text that only ever interrupts one other to that other: it is being quoted."""
+    sizes = np.bincount(path, weights=letters)
+    around: dict[int, set[int]] = {}
+    edges = [-1, *path, -1]
+    for before, state, after in zip(edges, path, edges[2:], strict=False):
+        around.setdefault(state, set()).update({before, after} - {state})
+    for state, near in around.items():
+        if len(near) == 1 and -1 not in near and sizes[state] < tuning.max_quoted_share * sizes.sum():
+            other = near.pop()
+            path = [other if s == state else s for s in path]
+    return path
+
+
 def _names(evidence: _Evidence, columns: Sequence[int], detector: Detector) -> dict[int, str]:
     """Return the tag of each language found.
 
@@ -528,9 +586,8 @@ def _names(evidence: _Evidence, columns: Sequence[int], detector: Detector) -> d
         own = name = evidence.languages[column]
         if detector == "mixture":
             sample = _sample(evidence, [row for row, c in enumerate(columns) if c == column])
-            second = detectors.cld2(sample)
-            if second.get(own, 0.0) < _SURE:
-                name = _vote(sample, second)
+            if detectors.cld2(sample[:_GLANCE_CHARS]).get(own, 0.0) < _SURE:
+                name = _vote(sample, own)
         names[column] = own if name in names.values() else name
     return names
 
@@ -546,20 +603,22 @@ def _sample(evidence: _Evidence, rows: Sequence[int]) -> str:
     return "\n".join(lines)
 
 
-def _vote(sample: str, cld2: dict[str, float]) -> str:
+def _vote(sample: str, own: str) -> str:
     model = detectors.naive_bayes()
     scores = model.scores([sample])[0]
     odds = np.exp(scores - scores.max())
     votes = (
-        (0.30, frozenset(model.languages), dict(zip(model.languages, (odds / odds.sum()).tolist(), strict=True))),
+        (0.25, frozenset(model.languages), dict(zip(model.languages, (odds / odds.sum()).tolist(), strict=True))),
         (0.35, detectors.fasttext_languages(), detectors.fasttext(sample)),
-        (0.35, detectors.cld2_languages(), cld2),
+        (0.35, detectors.cld2_languages(), detectors.cld2(sample)),
     )
 
     def approval(name: str) -> tuple[float, str]:
         given = sum(weight * found.get(name, 0.0) for weight, _, found in votes)
         able = sum(weight for weight, known, _ in votes if name in known)
         # Not quite the mean of those who know the language: one alone is less to be trusted than two who agree.
-        return (given / able**0.8 if able else 0.0), name
+        return (given / able**0.7 if able else 0.0), name
 
-    return max(approval(name) for _, _, found in votes for name in found)[1]
+    best = max(approval(name) for _, _, found in votes for name in found)
+    # The detector that split the text had the choice, and all of the text to choose by.
+    return own if best[1] in model.languages and best[0] < _OWN_BONUS * approval(own)[0] else best[1]
