@@ -10,13 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from .config import Config
 from .document import Document, Label, Span
-from .rules import Match, fold, load_packs
+from .rules import Match, Rules, fold, load_packs
 
 __all__ = ["clean", "mark"]
 
@@ -35,6 +36,10 @@ MAX_PLEA_WORDS = 60
 MIN_REPEATS = 3
 MAX_REPEATED_WORDS = 6
 LONG_PROSE_WORDS = 25
+MIN_SENTENCE_WORDS = 8
+MIN_TOPIC_WORDS = 15
+MIN_TOPIC_LINES = 3
+TAG_BLOCK = "rule:structure/tag-block"
 
 BOM = "\ufeff"
 _NUMBER = re.compile(r"\d{1,3}([.,]?\d{1,3})?\s?[kKmM]?$")
@@ -63,8 +68,9 @@ class _Lines:
 
     texts: list[str]
     words: list[float]
-    matches: Sequence[Match | None]
+    matches: list[Match | None]
     marks: list[Mark | None]
+    rules: Rules
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -107,7 +113,7 @@ def mark(documents: Sequence[Document], config: Config) -> list[Document]:
     matches = iter(rules.match([text for lines in texts for text in lines]))
     marked = []
     for document, own in zip(documents, texts, strict=True):
-        lines = _Lines(own, [_words(text) for text in own], [next(matches) for _ in own], [None] * len(own))
+        lines = _Lines(own, [_words(text) for text in own], [next(matches) for _ in own], [None] * len(own), rules)
         for step in _STEPS:
             step(lines)
         marked.append(_with_marks(document, lines.marks))
@@ -149,9 +155,27 @@ def _with_marks(document: Document, marks: Sequence[Mark | None]) -> Document:
 
 
 def _by_rules(lines: _Lines) -> None:
+    topics: dict[str, bool] = {}
     for i, match in enumerate(lines.matches):
-        if match is not None and not match.weak:
-            lines.marks[i] = _rule_mark(match)
+        if match is None or match.weak:
+            continue
+        rule = match.rule
+        if rule.category in PLEAS and lines.words[i] >= MIN_SENTENCE_WORDS:
+            if rule.source not in topics:
+                topics[rule.source] = _is_topic(lines, match)
+            if topics[rule.source]:
+                lines.matches[i] = Match(rule, weak=True)
+                continue
+        if rule.source == TAG_BLOCK and i < len(lines) / 2:
+            continue  # a paper's keywords stand at its head and belong to it
+        lines.marks[i] = _rule_mark(match)
+
+
+def _is_topic(lines: _Lines, match: Match) -> bool:
+    """Return whether the article itself is about what a rule looks for, such as newsletters or subscriptions."""
+    prose = (i for i, other in enumerate(lines.matches) if other is None and lines.words[i] >= MIN_TOPIC_WORDS)
+    mentions = (i for i in prose if lines.rules.mentions(match.rule, lines.texts[i]))
+    return len(list(islice(mentions, MIN_TOPIC_LINES))) == MIN_TOPIC_LINES
 
 
 def _rule_mark(match: Match, score: float | None = None) -> Mark:
@@ -169,16 +193,18 @@ def _tag_lists(lines: _Lines) -> None:
     """Mark the keywords that follow a heading such as `Tags:`, on its line or below it."""
     for i, text in enumerate(lines.texts):
         found = lines.marks[i]
+        if i < len(lines) / 2:
+            continue
         if found is None and (parts := _HEADING.match(text)) and _is_tag_heading(parts[1]) and _is_list(parts[2]):
             lines.structural(i, "tag-block", "", 0.95, "A list of keywords behind its heading.", "spam")
-        elif found is not None and found.source == "rule:structure/tag-block":
+        elif found is not None and found.source == TAG_BLOCK:
             for j in _list_below(lines, i):
                 lines.structural(j, "tag-block", "", 0.9, "A list of keywords below its heading.", "spam")
 
 
 def _is_tag_heading(text: str) -> bool:
     match = load_packs().match([text])[0]
-    return match is not None and match.rule.source == "rule:structure/tag-block"
+    return match is not None and match.rule.source == TAG_BLOCK
 
 
 def _is_list(text: str) -> bool:
@@ -286,7 +312,7 @@ def _repeats(lines: _Lines) -> None:
     for i, key in enumerate(keys):
         if lines.marks[i] is not None or not key or lines.is_sentence(i) or not any(map(str.isalpha, key)):
             continue
-        if key in marked or (counts[key] >= MIN_REPEATS and _interrupts(lines, keys, key)):
+        if key in marked or (counts[key] >= MIN_REPEATS and lines.texts[i].isupper() and _interrupts(lines, keys, key)):
             category = next((lines.category(j) for j, other in enumerate(keys) if other == key and lines.marks[j]), "")
             reason = f"The same short line stands here {counts[key]} times."
             lines.marks[i] = Mark("boilerplate", category or "navigation", 0.8, "repeat", reason)

@@ -117,9 +117,12 @@ class Rules:
         if patterns:
             self._set.Compile()
         self._empty = not patterns
+        self._patterns = tuple(patterns)
+        self._topics: dict[int, Any] = {}
         self._speech = speech
         # A case is looked at only when its first pattern was found.
         self._triggered: dict[int, list[tuple[int, Case]]] = {}
+        self._cases = cases
         for number, ways in enumerate(cases):
             for case in ways:
                 self._triggered.setdefault(case.needs[0], []).append((number, case))
@@ -132,6 +135,21 @@ class Rules:
         if self._empty:
             return [None] * len(lines)
         return [self._match(text) if text else None for text in fold_lines(lines)]
+
+    def mentions(self, rule: Rule, text: str) -> bool:
+        """Return whether a text of any length has a word that the rule looks for first, such as `newsletter`.
+
+        >>> rules = load_packs()
+        >>> newsletter = next(rule for rule in rules.rules if rule.source == "rule:en/newsletter")
+        >>> rules.mentions(newsletter, "Most newsletters are never opened.")
+        True
+        """
+        number = self.rules.index(rule)
+        if number not in self._topics:
+            first = {self._patterns[case.needs[0]] for case in self._cases[number]}
+            words = sorted(pattern for pattern in first if not pattern.startswith("^"))
+            self._topics[number] = re2.compile("|".join(words) or "^a^", _options())
+        return self._topics[number].search(_fold(f" {text} ".replace("\n", " ")) + " ") is not None
 
     def matching(self, line: str) -> list[Rule]:
         """Return every rule that holds for a line, for checking rules; much slower than `match`."""
