@@ -12,7 +12,7 @@ from .document import Document
 from .errors import InputError, TextsieveError, UsageError
 from .pipeline import prepare, run_stages
 from .readers import MAX_RAW_CHARS, Item, Rejection
-from .writers import StreamWriter, Summary
+from .writers import Summary, Writer
 
 __all__ = ["Analysed", "analyse", "run"]
 
@@ -52,7 +52,7 @@ _REJECTION_CHARS = 1000
 
 def run(
     items: Iterable[Item | Rejection],
-    writer: StreamWriter,
+    writer: Writer,
     config: Config,
     report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Summary:

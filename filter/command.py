@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .batch import Outcome
     from .explain import Row
     from .readers import Reader
-    from .writers import StreamWriter, Summary
+    from .writers import Summary, Writer
 
 __all__ = ["build_parser", "main"]
 
@@ -207,7 +207,7 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if summary.rejected else 0
 
 
-def _writer(options: argparse.Namespace, folder: Path | None, config: Config) -> StreamWriter:
+def _writer(options: argparse.Namespace, folder: Path | None, config: Config) -> Writer:
     from .writers import FolderWriter, StreamWriter
 
     keeps_removed = not options.no_removed_text

@@ -12,9 +12,10 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import unicodedata
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -39,6 +40,7 @@ __all__ = [
     "StreamWriter",
     "Summary",
     "Unique",
+    "Writer",
     "dumps",
     "part_records",
     "read_records",
@@ -279,17 +281,15 @@ class Summary:
         }
 
 
-class StreamWriter:
-    """Writes the records of every document, kept or dropped, to one stream of JSONL.
+class Writer(ABC):
+    """Takes analysed documents, gives them ids that are unique in the run, and counts; used in a `with` block.
 
     Args:
-        stream: takes bytes, for example `sys.stdout.buffer`.
         removed_text: whether removals carry their text.
     """
 
-    def __init__(self, stream: BinaryIO, *, removed_text: bool = True) -> None:
+    def __init__(self, *, removed_text: bool = True) -> None:
         self.summary = Summary()
-        self._stream = stream
         self._removed_text = removed_text
         self._ids = Unique()
 
@@ -306,8 +306,32 @@ class StreamWriter:
         self.summary.add(document, records)
 
     def reject(self, rejection: Rejection) -> None:
-        """Count an input that could not be used; a stream has no place to write it down."""
+        """Count an input that could not be used, and write it down where there is a place for it."""
         self.summary.reject(rejection)
+
+    @abstractmethod
+    def _emit(self, document: Document, records: list[dict[str, Any]], lines: bytes) -> None: ...
+
+    @abstractmethod
+    def __enter__(self) -> Writer: ...
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class StreamWriter(Writer):
+    """Writes the records of every document, kept or dropped, to one stream of JSONL.
+
+    Args:
+        stream: takes bytes, for example `sys.stdout.buffer`.
+        removed_text: whether removals carry their text.
+    """
+
+    def __init__(self, stream: BinaryIO, *, removed_text: bool = True) -> None:
+        super().__init__(removed_text=removed_text)
+        self._stream = stream
 
     def _emit(self, document: Document, records: list[dict[str, Any]], lines: bytes) -> None:
         self._stream.write(lines)
@@ -322,7 +346,7 @@ class StreamWriter:
             self._stream.flush()
 
 
-class FolderWriter(StreamWriter):
+class FolderWriter(Writer):
     """Writes a folder of results; the files appear, whole, when the `with` block ends, or not at all if it fails.
 
     Args:
@@ -339,28 +363,37 @@ class FolderWriter(StreamWriter):
     def __init__(
         self, folder: Path, config: Config, *, text: bool = False, force: bool = False, removed_text: bool = True
     ) -> None:
-        self._folder = folder
-        self._config = config
+        super().__init__(removed_text=removed_text)
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder}: is a file; name a folder with -o, or - for standard output")
         there = [name for name in _OUTPUTS if (folder / name).exists()]
         if there and not force:
             raise UsageError(f"{folder / there[0]}: exists already; add --force to replace it, or name another folder")
+        self._folder = folder
         self._is_new = not folder.exists()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._partial = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=folder))
-        except OSError as error:
-            raise UsageError(f"{folder}: cannot be written to ({error.strerror}); name another folder") from error
-        self._files = {name: (self._partial / name).open("wb") for name in (DOCUMENTS, DROPPED, REJECTED)}
-        super().__init__(self._files[DOCUMENTS], removed_text=removed_text)
+        self._partial = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        self._config = config
+        self._files: dict[str, BinaryIO] = {}
         # Some file systems take A and a for one name.
         self._text_names = Unique(key=str.casefold) if text else None
-        if text:
-            (self._partial / TEXT).mkdir()
+
+    def __enter__(self) -> FolderWriter:
+        # An interrupt in here must leave as little behind as one in the block.
+        try:
+            self._partial.mkdir(parents=True)
+            self._files = {name: (self._partial / name).open("wb") for name in (DOCUMENTS, DROPPED, REJECTED)}
+            if self._text_names is not None:
+                (self._partial / TEXT).mkdir()
+        except OSError as error:
+            self._discard()
+            raise UsageError(f"{self._folder}: cannot be written to ({error.strerror}); name another folder") from error
+        except BaseException:
+            self._discard()
+            raise
+        return self
 
     def reject(self, rejection: Rejection) -> None:
-        """Write down an input that could not be used."""
+        """Count and write down an input that could not be used."""
         super().reject(rejection)
         self._files[REJECTED].write(dumps(rejected_record(rejection)))
 
@@ -373,9 +406,6 @@ class FolderWriter(StreamWriter):
             # Not write_text: it would translate the line ends on some systems.
             path = self._partial / TEXT / f"{name}.{safe_name(record['lang'])}.txt"
             path.write_bytes(record["text"].encode("utf-8"))
-
-    def __enter__(self) -> FolderWriter:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -255,6 +256,23 @@ def test_failed_run_leaves_old_results_and_nothing_new(tmp_path):
         writer.write(document(id="b"), ITEM)
         raise KeyboardInterrupt
     assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_interrupt_while_the_files_are_opened_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(self, *arguments, **options):
+        raise KeyboardInterrupt
+
+    writer = FolderWriter(tmp_path / "out", Config())
+    monkeypatch.setattr(Path, "open", interrupt)
+    with pytest.raises(KeyboardInterrupt), writer:
+        pass
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="cannot be written to"), FolderWriter(tmp_path / "file" / "out", Config()):
+        pass
 
 
 def test_output_that_is_a_file(tmp_path):
