@@ -131,8 +131,16 @@ def letters(texts: Sequence[str]) -> Letters:
     extended = np.flatnonzero(data == 0xE1)
     extended = extended[data[extended + 1] >> 2 == 0xB8 >> 2]
     latin[extended], other[extended] = 1, 0
-    counts = (np.diff(np.append(0, np.cumsum(letter))[ends], prepend=0) for letter in (latin, other))
-    return Letters(*counts)
+    return Letters(_sums(latin, ends), _sums(other, ends))
+
+
+def _sums(values: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the sum of the values up to each end, from the end before."""
+    totals = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(values, out=totals[1:])
+    sums = totals[ends]
+    sums[1:] -= totals[ends[:-1]]
+    return sums
 
 
 class NaiveBayes:
@@ -190,15 +198,18 @@ class NaiveBayes:
         bits = len(self._weights).bit_length()
         keys = (np.searchsorted(ends, at) << bits | features[at]).astype(np.uint32)
         keys.sort()
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        counts = np.diff(first, append=len(keys))
+        is_first = np.ones(len(keys), dtype=bool)
+        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+        first = np.flatnonzero(is_first)
+        counts = np.append(first[1:], len(keys)) - first if len(keys) else first
         keys = keys[first]
         bounds = np.searchsorted(keys, np.arange(len(texts) + 1) << bits)
         shape = (len(texts), len(self._weights))
         table = csr_matrix((np.log1p(counts).astype(np.float32), keys & (1 << bits) - 1, bounds), shape=shape)
         scores = table @ self._weights + self._prior
-        sizes = np.maximum(np.diff(ends, prepend=-1) - 1, 1).astype(np.float32)
-        scores /= np.sqrt(sizes)[:, None]
+        sizes = ends.astype(np.float32)
+        sizes[1:] -= ends[:-1] + 1
+        scores /= np.sqrt(np.maximum(sizes, 1))[:, None]
         np.maximum.reduceat(scores, self._first, axis=1, out=rows)
         rows[np.diff(bounds) == 0] = 0.0
 

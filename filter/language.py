@@ -40,6 +40,7 @@ _BLANKS = re.compile(r"\s*")
 _MIN_SENTENCE_CHARS = 20
 _MAX_UNIT_CHARS = 500
 _MIN_PATTERN_LINES = 3
+_MAX_UNITS = 30_000
 
 # Addresses, code and markup are in no language. Every repetition is bounded, so that hostile text costs linear time.
 _FOREIGN = re.compile(
@@ -193,23 +194,52 @@ def _pieces(
         removed: per text, the stretches that are not its content; they get a language, but do not decide which ones the
             text has.
     """
-    clean = [detectors.readable(text) for text in texts]
-    cuts = [_units(text) for text in clean]
-    spoken = [_spoken(text, units) for text, units in zip(clean, cuts, strict=True)]
+    cuts: list[list[_Unit]] = []
+    spoken: list[list[str]] = []
+    for text in map(detectors.readable, texts):
+        cuts.append(_coarser(_units(text)))
+        spoken.append(_spoken(text, cuts[-1]))
+    pieces: list[list[_Piece]] = []
+    start = 0
+    # Scores take half a kilobyte a unit: a batch of very short lines is worked off in groups.
+    while start < len(texts):
+        end = start + 1
+        count = len(cuts[start])
+        while end < len(texts) and count + len(cuts[end]) <= _MAX_UNITS:
+            count += len(cuts[end])
+            end += 1
+        pieces.extend(_group_pieces(cuts[start:end], spoken[start:end], removed[start:end], detector))
+        start = end
+    return pieces
+
+
+def _group_pieces(
+    cuts: Sequence[list[_Unit]],
+    spoken: Sequence[list[str]],
+    removed: Sequence[Sequence[tuple[int, int]]],
+    detector: Detector,
+) -> Iterator[list[_Piece]]:
     flat = [words for lines in spoken for words in lines]
     latin, other = detectors.letters(flat)
     for row in np.flatnonzero((latin > 0) & (other > 0)).tolist():
         flat[row] = _without_minor_script(flat[row], latin[row] >= other[row])
     letters = np.maximum(latin, other)
     languages, scores = _scores(flat, detector)
-    result = []
     end = 0
     for units, gaps in zip(cuts, removed, strict=True):
         start, end = end, end + len(units)
         evidence = _Evidence(languages, scores[start:end], letters[start:end], units, flat[start:end])
         tags = _decide(evidence, _outside(units, gaps), detector)
-        result.append([_Piece(*unit[:3], lang) for unit, lang in zip(units, tags, strict=True)])
-    return result
+        yield [_Piece(*unit[:3], lang) for unit, lang in zip(units, tags, strict=True)]
+
+
+def _coarser(units: list[_Unit]) -> list[_Unit]:
+    """Join neighbours where there are too many units, so that memory stays bounded whatever the text."""
+    step = -(-len(units) // _MAX_UNITS)
+    if step <= 1:
+        return units
+    firsts, lasts = units[::step], [*units[step - 1 :: step], units[-1]]
+    return [first._replace(end=last.end) for first, last in zip(firsts, lasts, strict=False)]
 
 
 def _units(text: str) -> list[_Unit]:
@@ -350,15 +380,20 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING)
     weights = _weights(evidence, tuning)
     _settle_han(evidence, weights)
     chosen = list(known) or [int(weights.sum(axis=0).argmax())]
-    if _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch):
-        chosen = _choose(evidence, weights, chosen, tuning)
+    border = _border_mark(evidence.units)
+    mixed = _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch)
+    if not mixed and not border and len(chosen) == 1:
+        return chosen * size
+    trust, proof = _trust(evidence.texts, tuning)
+    if mixed:
+        chosen = _choose(evidence, weights * proof, chosen, tuning)
     path: list[int] = []
-    if len(chosen) == 1 and not known:
-        path = _halves(evidence, weights, tuning)
+    if border and len(chosen) == 1 and not known:
+        path = _halves(evidence, weights * proof, border, tuning)
         chosen = sorted(set(path)) or chosen
     if len(chosen) == 1:
         return chosen * size
-    return _follow(evidence, weights, chosen, path, tuning)
+    return _follow(evidence, weights * trust, chosen, path, tuning)
 
 
 def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
@@ -398,9 +433,8 @@ def _bounds(weights: _Floats, chosen: Sequence[int]) -> _Floats:
     return np.asarray(np.maximum(weights - best, 0.0).sum(axis=0), dtype=np.float32)
 
 
-def _choose(evidence: _Evidence, weights: _Floats, chosen: list[int], tuning: _Tuning) -> list[int]:
+def _choose(evidence: _Evidence, proof: _Floats, chosen: list[int], tuning: _Tuning) -> list[int]:
     """Return the languages of the text: each explains at least its `min_gain` more than the others can."""
-    proof = weights * _trust(evidence.texts, tuning, once=True)
     prices = [tuning.switch[unit.kind] for unit in evidence.units]
     needed = _needed_gain(evidence.languages, tuning)
     best = _path_score(proof, chosen, prices)
@@ -428,29 +462,30 @@ def _needed_gain(languages: tuple[str, ...], tuning: _Tuning) -> _Floats:
     return np.array([tuning.min_gain * (1 if name in others else tuning.rare) for name in languages], dtype=np.float32)
 
 
-def _trust(texts: Sequence[str], tuning: _Tuning, *, once: bool = False) -> _Floats:
-    """Return how much the words of each text tell of its language, in [0, 1]; a row per text.
+def _trust(texts: Sequence[str], tuning: _Tuning) -> tuple[_Floats, _Floats]:
+    """Return how much the words of each text tell of its language, in [0, 1], as two columns with a row per text.
 
-    Names of people, places and works, known by their capitals, tell less: they are the same in many languages.
-
-    Args:
-        once: words that occurred before tell nothing.
+    Names of people, places and works, known by their capitals, tell less: they are the same in many languages. The
+    first column is for telling apart languages that the document has. The second is for proving that it has one: words
+    that occurred before prove nothing again.
     """
     seen: set[str] = set()
-    trust = []
-    for text in texts:
-        total = names = others = 0
+    trust = np.zeros((2, len(texts), 1), dtype=np.float32)
+    for row, text in enumerate(texts):
+        total = names = new_names = new_others = 0
         for word in _WORD.findall(text):
-            total += len(word)
-            if once and word in seen:
-                continue
-            seen.add(word)
-            if word[0].isupper():
-                names += len(word)
-            else:
-                others += len(word)
-        trust.append(min(1.0, (2 * others + tuning.name_weight * names) / total) if total else 0.0)
-    return np.array(trust, dtype=np.float32)[:, None]
+            size = len(word)
+            total += size
+            name = word[0].isupper()
+            names += size if name else 0
+            if word not in seen:
+                seen.add(word)
+                new_names += size if name else 0
+                new_others += 0 if name else size
+        if total:
+            trust[0, row] = min(1.0, (2 * (total - names) + tuning.name_weight * names) / total)
+            trust[1, row] = min(1.0, (2 * new_others + tuning.name_weight * new_names) / total)
+    return trust[0], trust[1]
 
 
 def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float]) -> float:
@@ -465,21 +500,25 @@ def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float
 _Prices = list[list[float]]  # of going from the language of the row to that of the column
 
 
-def _halves(evidence: _Evidence, weights: _Floats, tuning: _Tuning) -> list[int]:
+def _border_mark(units: Sequence[_Unit]) -> str:
+    """Return the separator that enough lines have to make a pattern of it, or nothing."""
+    marks = [unit.mark for unit in units if unit.kind == SEPARATOR]
+    if len(marks) < _MIN_PATTERN_LINES:
+        return ""
+    mark, count = Counter(marks).most_common(1)[0]
+    return mark if count >= _MIN_PATTERN_LINES else ""
+
+
+def _halves(evidence: _Evidence, proof: _Floats, mark: str, tuning: _Tuning) -> list[int]:
     """Return the columns of units in lines "A — B" whose languages are too close to be told apart line by line.
 
-    One separator in three lines or more is taken for a border; all that stands before it and all that stands behind it
-    must be in different languages. Nothing is returned where there is no such pattern.
+    The separator is taken for a border: all that stands before it and all that stands behind it must be in different
+    languages. Nothing is returned where there is no such pattern.
     """
-    marks = Counter(unit.mark for unit in evidence.units if unit.kind == SEPARATOR)
-    mark, count = marks.most_common(1)[0] if marks else ("", 0)
-    if count < _MIN_PATTERN_LINES:
-        return []
     behind: list[bool] = []
     for unit in evidence.units:
         behind.append(unit.kind != LINE and (unit.mark == mark or behind[-1]))
     side = np.array(behind)
-    proof = weights * _trust(evidence.texts, tuning, once=True)
     left, right = proof[~side].sum(axis=0), proof[side].sum(axis=0)
     first, second = int(left.argmax()), int(right.argmax())
     gain = left[first] + right[second] - (left + right).max()
@@ -497,7 +536,7 @@ def _follow(
     Args:
         path: the columns to learn the first prices from; if empty, prices start from what is usual.
     """
-    rows = (weights * _trust(evidence.texts, tuning))[:, chosen]
+    rows = weights[:, chosen]
     rows = np.maximum(rows - rows.max(axis=1, keepdims=True), -tuning.max_loss)
     marks = [unit.mark for unit in evidence.units]
     price_of = {unit.mark: tuning.switch[unit.kind] for unit in evidence.units}
@@ -607,8 +646,10 @@ def _vote(sample: str, own: str) -> str:
     model = detectors.naive_bayes()
     scores = model.scores([sample])[0]
     odds = np.exp(scores - scores.max())
+    odds /= odds.sum()
+    first = {model.languages[column]: float(odds[column]) for column in np.flatnonzero(odds > 0.003)}
     votes = (
-        (0.25, frozenset(model.languages), dict(zip(model.languages, (odds / odds.sum()).tolist(), strict=True))),
+        (0.25, frozenset(model.languages), first),
         (0.35, detectors.fasttext_languages(), detectors.fasttext(sample)),
         (0.35, detectors.cld2_languages(), detectors.cld2(sample)),
     )
