@@ -17,6 +17,8 @@ _META_CHARSET = re.compile(
     rb"<(?:meta|\?xml)[^>]{0,500}?(?:charset|encoding)\s*=\s*[\"']?\s*([a-z0-9_.:-]+)", re.IGNORECASE
 )
 _META_WITHIN = 4096
+_MIN_SHARE = 0.4  # of the visible text; below it extraction is tried another way
+_MUCH_LONGER = 1.5
 # References to control characters but tab, line feed and carriage return.
 _CONTROL_REFERENCE = re.compile(
     r"&#(?:0*(?:[1-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[1-8bcefBCEF]|1[\da-fA-F]))(?:;|(?![\da-fA-F]))"
@@ -57,8 +59,6 @@ def _check_unicode(text: str) -> None:
 
 
 def _html_text(record: Record, config: Config) -> str:
-    import trafilatura
-
     html = record.html
     assert html is not None
     if len(html) > config.max_text_chars:
@@ -66,16 +66,27 @@ def _html_text(record: Record, config: Config) -> str:
         raise InputError(reason, remedy="raise max_text_chars, or cut the page")
     try:
         page = _mended(_decoded(html) if isinstance(html, bytes) else html)
-        # Rather too much than too little: the cleaner comes next, and says what it removes. User comments are no part
-        # of an article, but a page that is nothing else is not empty.
-        text = trafilatura.extract(page, favor_recall=True, include_comments=False, include_tables=True)
-        text = text or trafilatura.extract(page, favor_recall=True, include_comments=True, include_tables=True)
+        text = _main_text(page)
     except Exception as error:  # whatever trips the parsers below, it is this page
         reason = f"HTML that cannot be parsed ({type(error).__name__}: {error})"
         raise InputError(reason, remedy=_PAGE_REMEDY) from error
     if not text or not text.strip():
         raise InputError("no text found in the HTML", remedy=_PAGE_REMEDY)
     return text
+
+
+def _main_text(page: str) -> str | None:
+    """Return the main text of a page; rather too much than too little: the cleaner says what it removes."""
+    from trafilatura import extract as extract_
+    from trafilatura import html2txt
+
+    text = extract_(page, favor_recall=True, include_comments=False) or ""
+    # On pages of many equal blocks (forums, lists) the mode that favours recall may take one of them for the whole.
+    if len(text) < _MIN_SHARE * len(html2txt(page)):
+        other = extract_(page, include_comments=False) or ""
+        text = other if len(other) > _MUCH_LONGER * len(text) else text
+    # User comments are no part of an article, but a page that is nothing else is not empty.
+    return text or extract_(page, favor_recall=True, include_comments=True)
 
 
 def _decoded(page: bytes) -> str:
