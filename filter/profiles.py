@@ -33,7 +33,6 @@ import numpy.typing as npt
 
 from .document import Document, Span
 from .errors import ConfigError, UsageError
-from .segment import line_bounds
 
 __all__ = [
     "MIN_SCORES",
@@ -148,7 +147,7 @@ def host_of(document: Document, site_field: str = "") -> str:
 def line_keys(lines: Sequence[str]) -> list[str]:
     """Return what each line is counted as; nothing for a line that is never counted.
 
-    Case and width of letters and the amount of blank space make no difference, and any number is written 0. Lines
+    Case and the amount of blank space make no difference, and any number is written 0. Lines
     without a letter are too common to prove anything, and lines of program code come back in genuine articles. Of a
     line over MAX_KEY_CHARS code points the end is replaced by its digest.
 
@@ -162,7 +161,7 @@ def line_keys(lines: Sequence[str]) -> list[str]:
         return []
     text = "\n".join(line if len(line) <= MAX_KEY_CHARS else _shortened(line) for line in lines).casefold()
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFC", text)
     return [_key(line) for line in _DIGITS.sub("0", text).split("\n")]
 
 
@@ -212,8 +211,8 @@ def learn(documents: Iterable[Document], *, site_field: str = "", buffer_chars: 
     with _Spool(buffer_chars) as spool:
         for document in documents:
             if host := host_of(document, site_field):
-                text = document.text
-                keys = dict.fromkeys(line_keys([text[start:end] for start, end in line_bounds(text)]))
+                lines = document.text.replace("\r", "\n").split("\n")
+                keys = dict.fromkeys(line_keys([line.strip() for line in lines]))
                 keys.pop("", None)
                 spool.add(host, keys)
         for host, pages in groupby(spool.pages(), key=lambda page: page.host):
@@ -352,15 +351,16 @@ def _groups(row: Array, column: Array, chars: Array, pages: int) -> Array:
     own = np.bincount(row, weights=weight[column], minlength=pages)
     own_chars = np.bincount(row, weights=(chars * is_counted)[column], minlength=pages)
     is_shared = (is_counted & (page_counts > 1))[column]
-    shared = csr_array(
-        (np.sqrt(weight[column[is_shared]]), (row[is_shared], column[is_shared])), shape=(pages, len(chars))
-    )
-    common = (shared @ shared.T).tocoo()
-    left, right = common.coords
-    is_alike = common.data >= MIN_LIKENESS * np.minimum(own[left], own[right])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row[is_shared], minlength=pages))])
+    shared = csr_array((np.sqrt(weight[column[is_shared]]), column[is_shared], starts), shape=(pages, len(chars)))
+    common = shared @ shared.T
+    left, right = np.repeat(np.arange(pages), np.diff(common.indptr)), common.indices
+    is_alike = (left < right) & (common.data >= MIN_LIKENESS * np.minimum(own[left], own[right]))
     bare = np.flatnonzero(own_chars < (MIN_OWN_CHARS if is_large else 1))
     left = np.concatenate([left[is_alike], bare[:-1]])
     right = np.concatenate([right[is_alike], bare[1:]])
+    if not len(left):
+        return np.arange(pages)
     links = csr_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(pages, pages))
     group: Array = connected_components(links, directed=False)[1].astype(np.int64)
     return group
