@@ -1,0 +1,102 @@
+"""The cleaner in the shape the scoring script of the labelled data calls; no model judges a site it has seen.
+
+`lines_cv`: the learned line model alone. `clean_cv`: rules, structure and model. `html`: extraction, then all of it.
+A text is looked up by its hash; its site's fold decides which model judges it. The models that lack one fold are kept
+under build/cv and made anew when the labelled data or the code that learns from them has changed.
+
+Environment: TEXTSIEVE_DATA is the folder of labelled data, TEXTSIEVE_PRESET the preset (default balanced).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from filter.clean import clean
+from filter.config import Config
+from filter.document import Document, Record
+from filter.extract import extract
+from filter.lines import LineModel, line_scores, threshold, using
+from filter.segment import segment
+from filter.store import load_model
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLD_MODELS = ROOT / "build" / "cv" / "lines"
+CONFIG = Config(preset=os.environ.get("TEXTSIEVE_PRESET", "balanced"))
+
+
+def lines_cv(text: str) -> list[tuple[int, int]]:
+    """Return the stretches that the line model alone leaves in place."""
+    lines = text.split("\n")
+    with using(_model(text)):
+        scores = line_scores([lines], [np.zeros(len(lines), dtype=bool)])[0]
+        keep = scores < threshold(CONFIG.preset)
+    ends = np.cumsum([len(line) + 1 for line in lines]) - 1
+    return [(end - len(line), end) for line, end, kept in zip(lines, ends.tolist(), keep, strict=True) if kept]
+
+
+def clean_cv(text: str) -> list[tuple[int, int]]:
+    """Return the stretches that the whole clean stage leaves in place."""
+    with using(_model(text)):
+        document = clean([segment(Document(text))], CONFIG)[0]
+    return [(span.start, span.end) for span in document.spans if span.label in ("content", "ai_padding")]
+
+
+def html(page: str) -> str:
+    """Return the main text of a page after the whole clean stage."""
+    document = extract(Record(html=page), CONFIG)
+    with using(_model(page)):
+        document = clean([segment(document)], CONFIG)[0]
+    return "".join(document.text[span.start : span.end] for span in document.spans if span.label == "content")
+
+
+def trafilatura_html(page: str) -> str:
+    """Return the text the package extracts from a page, before anything is cleaned."""
+    return extract(Record(html=page), CONFIG).text
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha1(text.encode("utf-8", "surrogatepass")).digest()
+
+
+@lru_cache(maxsize=1)
+def _domains() -> dict[bytes, str]:
+    from filter.training import data_folder, read_jsonl
+
+    folder = data_folder(_data(), "clean")
+    found = {}
+    for path in sorted(folder.glob("*.jsonl.xz")):
+        for page in read_jsonl(path):
+            text = page["html"] if "html" in page else "\n".join(line["text"] for line in page["lines"])
+            found[_key(text)] = page["domain"]
+    return found
+
+
+def _model(text: str) -> LineModel:
+    from filter.training import fold_of
+
+    domain = _domains().get(_key(text))
+    if domain is None:
+        raise KeyError("the text is not in the labelled data, so it is unknown which model has not seen its site")
+    return _models()[fold_of(domain)]
+
+
+@lru_cache(maxsize=1)
+def _models() -> list[LineModel]:
+    from filter.training import FOLDS, data_folder, digest, train_lines
+
+    code = [ROOT / "filter" / name for name in ("features.py", "lines.py", "training.py")]
+    stamp = digest([*code, *data_folder(_data(), "clean").glob("lines.*")])
+    mark = FOLD_MODELS / "stamp"
+    if not mark.is_file() or (mark.read_text() != stamp and "TEXTSIEVE_STALE" not in os.environ):
+        train_lines(_data(), FOLD_MODELS, folds=FOLD_MODELS)
+        mark.write_text(stamp)
+    return [LineModel.from_store(load_model(f"lines-{fold}", FOLD_MODELS)) for fold in range(FOLDS)]
+
+
+def _data() -> Path:
+    return Path(os.environ.get("TEXTSIEVE_DATA", ROOT.parent / "shared"))

@@ -1,0 +1,267 @@
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filter import training
+from filter.features import CLASSES, LINE_FEATURES, Lines, around, beside, buckets, context, dense
+from filter.lines import LineModel, line_scores, threshold, using
+from filter.store import load_model
+
+SEEDS = Path(__file__).resolve().parent.parent / "seeds"
+PRESETS = ("gentle", "balanced", "strict")
+ARTICLE = [
+    "The council voted on Monday to close the old bridge for repairs that are expected to last until the spring.",
+    "Engineers had warned for years that the bridge, which was built in 1931, could no longer carry heavy lorries.",
+    "“We had hoped to find another way, but the inspection left us no choice,” said the head of the roads office.",
+    "Traffic will be led over the northern ring road, and the bus line to the station will run every ten minutes.",
+]
+CHROME = ["Share this article", "Facebook", "Twitter", "Subscribe to our newsletter", "Related articles", "Log in"]
+
+line = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=40)
+documents = st.lists(st.lists(line, max_size=12), max_size=4)
+
+
+def flags(batch, value=False):
+    return [np.full(len(lines), value, dtype=bool) for lines in batch]
+
+
+def feature(name):
+    return next(feature for feature in LINE_FEATURES if feature.__name__ == name)
+
+
+# --- features
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Abc 12!", {"upper": 1, "lower": 2, "space": 1, "digit": 2, "stop": 1}),
+        ("首页 > 正文", {"ideograph": 4, "space": 2, "divider": 1}),
+        ("© 2024 | @me", {"mark": 1, "digit": 4, "divider": 1, "tag": 1, "lower": 2, "space": 3}),
+        ("नमस्ते", {"lower": 6}),
+        ("𝔘😀", {"upper": 1, "picture": 1}),
+        ("", {}),
+    ],
+)
+def test_characters_are_counted_by_class(text, expected):
+    counts = Lines([["other", text, "x"]]).counts[1]
+    assert {name: int(n) for name, n in zip(CLASSES, counts, strict=True) if n} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("ends_with_stop", "He said so.", 1),
+        ("ends_with_stop", "He said “so.”", 1),
+        ("ends_with_stop", "Read more", 0),
+        ("ends_with_stop", "", 0),
+        ("ends_with_colon", "Tags:", 1),
+        ("ends_with_dots", "and then …", 1),
+        ("capital_share", "New York today", pytest.approx(2 / 3)),
+        ("clock_or_date", "12:30, 01/02/2024", 3),
+        ("glued_words", "FlechaTu suscripción", 1),
+        ("inner_sentences", "One. Two. Three.", pytest.approx(np.log(3), rel=1e-5)),
+        ("year_like", "from 1931 to 2024", 2),
+        ("short_word_share", "go to the bridge", pytest.approx(0.75)),
+        ("address_like", "see https://example.org", 1),
+        ("longest_word", "a bridge", 6),
+    ],
+)
+def test_a_line_has_its_number(name, text, expected):
+    assert feature(name)(Lines([["before", text, "after"]]))[1] == expected
+
+
+def test_lines_that_differ_in_a_number_are_repeats():
+    lines = Lines([["3 comments", "Text", "12 comments"], ["12 comments"]])
+    assert feature("said_before")(lines).tolist() == [False, False, True, False]
+    assert lines.line_hash[0] == lines.line_hash[2] != lines.line_hash[1]
+
+
+def test_words_of_the_article_are_told_from_words_beside_it():
+    shares = feature("body_share")(Lines([[*ARTICLE, "the bridge was closed", "Facebook Twitter"]]))
+    assert shares[-2] >= 0.75
+    assert shares[-1] == 0
+
+
+def test_neighbours_end_at_the_document():
+    lines = Lines([["a", "b"], ["c"]])
+    values = np.array([1.0, 2.0, 3.0])
+    assert beside(lines, values, 1, -1).tolist() == [2, -1, -1]
+    assert beside(lines, values, -1, -1).tolist() == [-1, 1, -1]
+    assert around(lines, values, 5).tolist() == [1.5, 1.5, 3]
+
+
+@given(documents)
+def test_numbers_are_finite_and_one_row_per_line(batch):
+    lines = Lines(batch)
+    if not len(lines):
+        return
+    shape = dense(lines)
+    assert shape.shape[0] == len(lines)
+    assert np.isfinite(shape).all()
+    assert np.isfinite(context(lines, np.full(len(lines), 0.5, dtype=np.float32))).all()
+    for row, bucket in buckets(lines, 12):
+        assert len(row) == len(bucket)
+        assert not len(row) or (bucket.max() < 4096 and row.max() < len(lines))
+
+
+@given(documents)
+def test_a_document_is_judged_alike_alone_and_in_a_batch(batch):
+    together = line_scores(batch, flags(batch))
+    for own, scores in zip(batch, together, strict=True):
+        assert scores.tolist() == line_scores([own], flags([own]))[0].tolist()
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+
+# --- the shipped model
+
+
+def test_chrome_is_found_and_the_article_is_spared():
+    batch = [[*ARTICLE, *CHROME]]
+    scores = line_scores(batch, flags(batch))[0]
+    removed = scores >= threshold("balanced")
+    assert not removed[: len(ARTICLE)].any()
+    assert removed[len(ARTICLE) :].sum() >= 4
+
+
+def test_marked_neighbours_make_a_line_more_suspect():
+    lines = [*ARTICLE, "Facebook", "Morning brief", "Twitter", *ARTICLE]
+    at = lines.index("Morning brief")
+    hits = np.array([text in ("Facebook", "Twitter") for text in lines])
+    plain, helped = (line_scores([lines], [marks])[0][at] for marks in (np.zeros_like(hits), hits))
+    assert helped > plain
+
+
+def test_a_long_line_needs_more_certainty():
+    model = LineModel.from_store(load_model("lines"))
+    assert model.discount > 0
+    lines = Lines([[*ARTICLE, *CHROME]])
+    plain = 1 / (1 + np.exp(-model.logits(lines, np.zeros(len(lines), dtype=bool))))
+    lowered = model.scores(lines, np.zeros(len(lines), dtype=bool))
+    long = lines.chars > model.free_chars
+    assert (lowered[long] < plain[long]).all()
+    np.testing.assert_allclose(lowered[~long], plain[~long], atol=1e-4)
+
+
+def test_presets_are_ordered():
+    limits = [threshold(preset) for preset in PRESETS]
+    assert limits == sorted(limits, reverse=True)
+    assert all(0 < limit < 1 for limit in limits)
+
+
+def test_a_clean_article_stays_whole():
+    text = (SEEDS / "001_1f6233480e7d9e5c.txt").read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    scores = line_scores([lines], flags([lines]))[0]
+    gone = [text for text, score in zip(lines, scores, strict=True) if score >= threshold("balanced")]
+    assert sum(map(len, gone)) <= 0.01 * len(text), gone
+
+
+def test_flags_must_match_the_lines():
+    with pytest.raises(ValueError, match="one flag per line"):
+        line_scores([["a", "b"]], [np.zeros(1, dtype=bool)])
+    assert line_scores([], []) == []
+    assert [len(scores) for scores in line_scores([[], ["a"], []], flags([[], ["a"], []]))] == [0, 1, 0]
+
+
+def test_a_batch_of_ordinary_text_goes_fast():
+    batch = [[*ARTICLE, *CHROME] * 8] * 60
+    line_scores(batch[:2], flags(batch[:2]))
+    start = time.process_time()
+    line_scores(batch, flags(batch))
+    rate = sum(len(text) for lines in batch for text in lines) / 1e6 / (time.process_time() - start)
+    assert rate >= 0.5, f"{rate:.2f} MB/s"  # 3 and more on an idle machine
+
+
+# --- training
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Models learned twice from the same forty made-up pages of twenty sites."""
+    data = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for name in ("clean", "classify", "lang"):
+        (data / name).mkdir()
+    pages = []
+    for number in range(40):
+        prose = [" ".join(random.choice(ARTICLE).split()[:-3]) + "." for _ in range(6)]
+        lines = [{"text": text, "label": 0} for text in prose]
+        lines += [{"text": f"{text} {number}", "label": 1} for text in random.choice(CHROME, 4)]
+        lines.append({"text": "By A. Author", "label": 1, "ignore": "meta"})
+        url = {"domain": f"site{number // 2}.example", "lang": ("en", "de", "fr")[number % 3]}
+        pages.append({"id": str(number), "view": "full" if number % 4 == 0 else "trec", **url, "lines": lines})
+    for source in training.SOURCES:
+        write_xz(data / "clean" / f"lines.{source}.jsonl.xz", pages if source == "wcxb" else [])
+    write_xz(data / "classify" / "dev_human.jsonl.gz", [{"id": "h", "lang": "en", "text": "\n".join(ARTICLE)}])
+    (data / "lang" / "dev.jsonl").write_text("", encoding="utf-8")
+    outs = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_BITS", 14)
+        for name in ("one", "two"):
+            outs.append(tmp_path_factory.mktemp(name))
+            training.train_lines(data, outs[-1], folds=outs[-1] / "folds")
+    return outs
+
+
+def write_xz(path, rows):
+    import gzip
+    import lzma
+
+    with (gzip.open if path.suffix == ".gz" else lzma.open)(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def test_training_twice_gives_the_same_bytes(trained):
+    one, two = trained
+    for name in ("lines.npz", "lines.md", "manifest.json", "folds/lines-3.npz"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_what_was_learned_carries_over_to_a_new_page(trained):
+    model = LineModel.from_store(load_model("lines", trained[0]))
+    page = [*ARTICLE, *CHROME]
+    with using(model):
+        scores = line_scores([page], flags([page]))[0]
+    assert scores[: len(ARTICLE)].mean() + 0.1 < scores[len(ARTICLE) :].mean()
+    assert line_scores([page], flags([page]))[0].tolist() != scores.tolist()
+
+
+def test_a_fold_model_has_not_seen_its_fold(trained):
+    models = [LineModel.from_store(load_model(f"lines-{fold}", trained[0] / "folds")) for fold in range(training.FOLDS)]
+    assert len({model.text.weights.tobytes() for model in models}) == training.FOLDS
+
+
+def test_the_card_names_data_and_limits(trained):
+    card = (trained[0] / "lines.md").read_text(encoding="utf-8")
+    for text in ("CC BY 4.0, Murrough Foley", "waddle", "balanced", "## Limits"):
+        assert text in card
+
+
+def test_a_net_learns_what_a_line_cannot():
+    random = np.random.default_rng(1)
+    inputs = random.standard_normal((4000, 2)).astype(np.float32)
+    labels = (inputs[:, 0] * inputs[:, 1] > 0).astype(np.int8)
+    options = {"hidden": (16,), "epochs": 20, "dropout": 0.0, "seeds": (1,), "batch": 64}
+    net = training.fit_net(inputs, labels, np.ones(4000), **options)
+    assert np.mean((net(inputs) > 0) == labels) > 0.95
+
+
+# --- the labelled data
+
+
+def test_the_shipped_model_takes_next_to_nothing_from_genuine_texts(shared_dir):
+    pages = [page.lines for page in training.read_genuine(shared_dir)][::4]
+    scores = line_scores(pages, flags(pages))
+    removed = sum(
+        len(t)
+        for p, s in zip(pages, scores, strict=True)
+        for t, x in zip(p, s, strict=True)
+        if x >= threshold("balanced")
+    )
+    assert removed <= 0.002 * sum(len(text) for page in pages for text in page)
