@@ -306,13 +306,12 @@ def cld2_languages() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _langdetect_factory() -> Any:
+    from langdetect.detector_factory import PROFILES_DIRECTORY
+
     try:
-        from langdetect_rs.detector_factory import (  # type: ignore[import-not-found, unused-ignore]
-            PROFILES_DIRECTORY,
-            DetectorFactory,
-        )
+        from langdetect_rs.detector_factory import DetectorFactory  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
+        from langdetect.detector_factory import DetectorFactory
 
     # An instance of our own: setting the class attribute would change the answers of every other user in the process.
     factory = DetectorFactory()

@@ -40,7 +40,7 @@ _BLANKS = re.compile(r"\s*")
 _MIN_SENTENCE_CHARS = 20
 _MAX_UNIT_CHARS = 500
 _MIN_PATTERN_LINES = 3
-_MAX_UNITS = 30_000
+_MAX_UNITS = 20_000
 
 # Addresses, code and markup are in no language. Every repetition is bounded, so that hostile text costs linear time.
 _FOREIGN = re.compile(
@@ -194,48 +194,55 @@ def _pieces(
         removed: per text, the stretches that are not its content; they get a language, but do not decide which ones the
             text has.
     """
-    cuts: list[list[_Unit]] = []
-    spoken: list[list[str]] = []
-    for text in map(detectors.readable, texts):
-        cuts.append(_coarser(_units(text)))
-        spoken.append(_spoken(text, cuts[-1]))
-    pieces: list[list[_Piece]] = []
-    start = 0
-    # Scores take half a kilobyte a unit: a batch of very short lines is worked off in groups.
-    while start < len(texts):
-        end = start + 1
-        count = len(cuts[start])
-        while end < len(texts) and count + len(cuts[end]) <= _MAX_UNITS:
-            count += len(cuts[end])
-            end += 1
-        pieces.extend(_group_pieces(cuts[start:end], spoken[start:end], removed[start:end], detector))
-        start = end
+    pieces: list[list[_Piece]] = [[] for _ in texts]
+    group: list[_Job] = []
+    count = 0
+    for i, text in enumerate(map(detectors.readable, texts)):
+        units = _coarser(_units(text), len(text))
+        # Scores take half a kilobyte a unit: many short lines are worked off in groups, a very long text in windows.
+        for first in range(0, len(units), _MAX_UNITS):
+            window = units[first : first + _MAX_UNITS]
+            if count + len(window) > _MAX_UNITS:
+                _work_off(group, removed, detector, pieces)
+                group, count = [], 0
+            group.append(_Job(i, window, _spoken(text, window)))
+            count += len(window)
+    _work_off(group, removed, detector, pieces)
     return pieces
 
 
-def _group_pieces(
-    cuts: Sequence[list[_Unit]],
-    spoken: Sequence[list[str]],
+class _Job(NamedTuple):
+    """Units of one text, or of a window of it, and what a detector gets to read of them."""
+
+    owner: int  # which text
+    units: list[_Unit]
+    spoken: list[str]
+
+
+def _work_off(
+    group: Sequence[_Job],
     removed: Sequence[Sequence[tuple[int, int]]],
     detector: Detector,
-) -> Iterator[list[_Piece]]:
-    flat = [words for lines in spoken for words in lines]
+    pieces: Sequence[list[_Piece]],
+) -> None:
+    """Add each job's pieces to those of its text."""
+    flat = [words for job in group for words in job.spoken]
     latin, other = detectors.letters(flat)
     for row in np.flatnonzero((latin > 0) & (other > 0)).tolist():
         flat[row] = _without_minor_script(flat[row], latin[row] >= other[row])
     letters = np.maximum(latin, other)
     languages, scores = _scores(flat, detector)
     end = 0
-    for units, gaps in zip(cuts, removed, strict=True):
-        start, end = end, end + len(units)
-        evidence = _Evidence(languages, scores[start:end], letters[start:end], units, flat[start:end])
-        tags = _decide(evidence, _outside(units, gaps), detector)
-        yield [_Piece(*unit[:3], lang) for unit, lang in zip(units, tags, strict=True)]
+    for job in group:
+        start, end = end, end + len(job.units)
+        evidence = _Evidence(languages, scores[start:end], letters[start:end], job.units, flat[start:end])
+        tags = _decide(evidence, _outside(job.units, removed[job.owner]), detector)
+        pieces[job.owner].extend(_Piece(*unit[:3], lang) for unit, lang in zip(job.units, tags, strict=True))
 
 
-def _coarser(units: list[_Unit]) -> list[_Unit]:
-    """Join neighbours where there are too many units, so that memory stays bounded whatever the text."""
-    step = -(-len(units) // _MAX_UNITS)
+def _coarser(units: list[_Unit], chars: int) -> list[_Unit]:
+    """Join neighbours where a long text is little but line breaks, so that time and memory stay bounded."""
+    step = min(-(-len(units) // _MAX_UNITS), 8 * len(units) // max(chars, 1))
     if step <= 1:
         return units
     firsts, lasts = units[::step], [*units[step - 1 :: step], units[-1]]
@@ -340,7 +347,7 @@ def _scores(texts: Sequence[str], detector: Detector) -> tuple[tuple[str, ...], 
 
 def _langdetect_scores(texts: Sequence[str]) -> _Floats:
     column = {name: i for i, name in enumerate(detectors.langdetect_languages())}
-    floor = 0.002
+    floor = 0.02
     scores = np.full((len(texts), len(column)), math.log(floor), dtype=np.float32)
     for row, text in zip(scores, texts, strict=True):
         found = detectors.langdetect(text)
