@@ -4,6 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says more about what else the machine does than about the code.
+settings.register_profile("textsieve", deadline=None)
+settings.load_profile("textsieve")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -310,7 +310,8 @@ def start(tmp_path, *arguments):
         command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("out/.textsieve-*")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("out/.textsieve-*")):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.01)
     process.stdin.write('{"text": "EN One"}\n')
     process.stdin.flush()
