@@ -149,7 +149,8 @@ class _Block:
             if has_blank_line and number < len(self.spans) - 1:
                 lines.append(Text())
         if span.label != "content":
-            cause = Text(f"↳ {_visible('; '.join([span.source, *span.reasons]))}", "italic dim")
+            reasons = f" — {'; '.join(span.reasons)}" if span.reasons else ""
+            cause = Text(f"↳ {_visible(span.source + reasons)}", "italic dim")
             lines += cause.wrap(console, width)
         return lines
 
@@ -165,11 +166,12 @@ class Row(NamedTuple):
 
 def summary_row(document: Document) -> Row:
     """Return a document's parts, removals by category and flags by label, counted in characters."""
-    parts = ", ".join(f"{part.lang} {len(part.text):,}" for part in document.parts()) or "none"
-    verdict = "" if document.verdict.keep else f" (dropped: {_visible('; '.join(document.verdict.reasons))})"
+    parts = [f"{part.lang} {len(part.text):,}" for part in document.parts()] or ["none"]
+    if not document.verdict.keep:
+        parts.append(f"dropped: {_visible('; '.join(document.verdict.reasons))}")
     return Row(
         _visible(document.id) or "document",
-        parts + verdict,
+        "\n".join(parts),
         _counts((span.category or span.label, span) for span in document.removed),
         _counts((span.label, span) for span in document.flagged),
     )
@@ -178,7 +180,7 @@ def summary_row(document: Document) -> Row:
 def summary_table(rows: Iterable[Row]) -> Table:
     """Return a table with one line for each document."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("document", overflow="fold", max_width=40)
+    table.add_column("document", no_wrap=True, overflow="ellipsis", max_width=32)
     table.add_column("parts")
     table.add_column("removed characters", style=_COLOURS["boilerplate"])
     table.add_column("flagged characters", style=_COLOURS["ai_padding"])
@@ -191,7 +193,7 @@ def _counts(spans: Iterable[tuple[str, Span]]) -> str:
     chars: Counter[str] = Counter()
     for name, span in spans:
         chars[name] += span.end - span.start
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(chars.items())) or "-"
+    return "\n".join(f"{name} {count:,}" for name, count in sorted(chars.items())) or "-"
 
 
 def _visible(text: str) -> str:

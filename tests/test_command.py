@@ -71,7 +71,8 @@ def test_run_says_what_it_did(folder, capsys):
     said = capsys.readouterr()
     assert said.out == ""
     for fact in (
-        "en 12, es 8",
+        "en 12",
+        "es 8",
         "advertising 7",
         "spam 5",
         "1 document",

@@ -44,7 +44,7 @@ def test_every_span_stands_beside_its_label_language_score_and_cause():
         "                     │ End",
         "",
         "boilerplate          ╳ Buy this",
-        "advertising en 0.99  ╳ ↳ rule:web/ad; a marker;",
+        "advertising en 0.99  ╳ ↳ rule:web/ad — a marker;",
         "                     ╳ short line",
         "",
         "content              │ Tres",
@@ -96,7 +96,7 @@ def test_wide_characters_stay_in_their_column():
 
 def test_summary_table_counts_by_category_and_label():
     text = shown(summary_table([summary_row(document(id="a"))]), width=120)
-    for words in ("en 45, es 5", "advertising 9", "ai_padding 6"):
+    for words in ("en 45", "es 5", "advertising 9", "ai_padding 6"):
         assert words in text
     dropped = summary_row(document(verdict=Verdict(False, ("no use",))))
     assert "dropped: no use" in shown(summary_table([dropped]), width=120)
