@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -38,6 +38,7 @@ _CLOSED_ENDS = frozenset("。！？।॥۔؟")  # no blank need follow
 _SEPARATOR_AHEAD = re.compile(r"[—–―|/·•~-]{1,3}\s")
 _BLANKS = re.compile(r"\s*")
 _MIN_SENTENCE_CHARS = 20
+_MIN_LETTERS = 4  # fewer tell nothing
 _MAX_UNIT_CHARS = 500
 _MIN_PATTERN_LINES = 3
 _MAX_UNITS = 20_000
@@ -67,10 +68,9 @@ class _Tuning(NamedTuple):
 
     per_unit: float = 0.6
     per_root_letters: float = 0.8
-    min_letters: int = 4
     max_loss: float = 12.0
     switch: tuple[float, float, float] = (2.5, 2.0, 6.0)
-    min_gain: float = 8.0
+    min_gain: float = 7.5
     rare: float = 2.0
     name_weight: float = 0.5
     min_run_letters: int = 8
@@ -78,7 +78,8 @@ class _Tuning(NamedTuple):
     max_quoted_share: float = 0.1
 
 
-_TUNING = _Tuning()
+# langdetect's probabilities are near 0 or 1 however short the text is.
+_TUNINGS: dict[str, _Tuning] = {"mixture": _Tuning(), "langdetect": _Tuning(per_unit=0.0, min_gain=6.0)}
 
 
 class _Unit(NamedTuple):
@@ -316,7 +317,7 @@ def _spoken(text: str, units: Sequence[_Unit]) -> list[str]:
         words = text[unit.start : unit.end]
         if masks and _FOREIGN_HINT.search(words):
             words, count = _FOREIGN.subn(" ", words)
-            if count and len(words) < 40 and sum(map(str.isalpha, words)) < _TUNING.min_letters:
+            if count and len(words) < 40 and sum(map(str.isalpha, words)) < _MIN_LETTERS:
                 words = ""
         spoken.append(words.lower() if words.isupper() else words)
     return spoken
@@ -347,7 +348,7 @@ def _scores(texts: Sequence[str], detector: Detector) -> tuple[tuple[str, ...], 
 
 def _langdetect_scores(texts: Sequence[str]) -> _Floats:
     column = {name: i for i, name in enumerate(detectors.langdetect_languages())}
-    floor = 0.02
+    floor = 0.002
     scores = np.full((len(texts), len(column)), math.log(floor), dtype=np.float32)
     for row, text in zip(scores, texts, strict=True):
         found = detectors.langdetect(text)
@@ -367,7 +368,7 @@ def _decide(evidence: _Evidence, content: Sequence[bool], detector: Detector) ->
         if not rows:
             continue
         part = evidence.take(rows) if len(rows) < len(content) else evidence
-        columns = _label(part, known)
+        columns = _label(part, known, _TUNINGS[detector])
         known = sorted(set(columns) - {-1})
         names = _names(part, columns, detector)
         for row, column, letters in zip(rows, columns, part.letters.tolist(), strict=True):
@@ -375,7 +376,7 @@ def _decide(evidence: _Evidence, content: Sequence[bool], detector: Detector) ->
     return tags
 
 
-def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING) -> list[int]:
+def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning) -> list[int]:
     """Return the column of each unit's language; all -1 where there are no letters.
 
     Args:
@@ -384,6 +385,9 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING)
     size = len(evidence.units)
     if not evidence.letters.any():
         return [-1] * size
+    if known:
+        # Nothing is lost by a wrong guess about what is taken out.
+        tuning = tuning._replace(min_gain=tuning.min_gain / 2)
     weights = _weights(evidence, tuning)
     _settle_han(evidence, weights)
     chosen = list(known) or [int(weights.sum(axis=0).argmax())]
@@ -391,7 +395,7 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING)
     mixed = _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch)
     if not mixed and not border and len(chosen) == 1:
         return chosen * size
-    trust, proof = _trust(evidence.texts, tuning)
+    trust, proof = _trust(evidence, tuning)
     if mixed:
         chosen = _choose(evidence, weights * proof, chosen, tuning)
     path: list[int] = []
@@ -406,7 +410,7 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning = _TUNING)
 def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
     """Return each unit's log-likelihood ratios to its best language, at least `-max_loss`; 0 without enough letters."""
     factor = tuning.per_unit + tuning.per_root_letters * np.sqrt(evidence.letters / 50)
-    factor[evidence.letters < tuning.min_letters] = 0.0
+    factor[evidence.letters < _MIN_LETTERS] = 0.0
     weights = evidence.scores * factor.astype(np.float32)[:, None]
     weights -= weights.max(axis=1, keepdims=True)
     return np.asarray(np.maximum(weights, -tuning.max_loss), dtype=np.float32)
@@ -469,30 +473,47 @@ def _needed_gain(languages: tuple[str, ...], tuning: _Tuning) -> _Floats:
     return np.array([tuning.min_gain * (1 if name in others else tuning.rare) for name in languages], dtype=np.float32)
 
 
-def _trust(texts: Sequence[str], tuning: _Tuning) -> tuple[_Floats, _Floats]:
-    """Return how much the words of each text tell of its language, in [0, 1], as two columns with a row per text.
+def _trust(evidence: _Evidence, tuning: _Tuning) -> tuple[_Floats, _Floats]:
+    """Return how much the words of each unit tell of its language, in [0, 1], as two columns with a row per unit.
 
     Names of people, places and works, known by their capitals, tell less: they are the same in many languages. The
-    first column is for telling apart languages that the document has. The second is for proving that it has one: words
-    that occurred before prove nothing again.
+    first column is for telling apart languages that the document has: words on both sides of a separator tell nothing.
+    The second is for proving that it has one: words that occurred before prove nothing again.
     """
     seen: set[str] = set()
-    trust = np.zeros((2, len(texts), 1), dtype=np.float32)
-    for row, text in enumerate(texts):
-        total = names = new_names = new_others = 0
-        for word in _WORD.findall(text):
-            size = len(word)
-            total += size
-            name = word[0].isupper()
-            names += size if name else 0
-            if word not in seen:
-                seen.add(word)
-                new_names += size if name else 0
-                new_others += 0 if name else size
-        if total:
-            trust[0, row] = min(1.0, (2 * (total - names) + tuning.name_weight * names) / total)
-            trust[1, row] = min(1.0, (2 * new_others + tuning.name_weight * new_names) / total)
-    return trust[0], trust[1]
+    trust = np.zeros((2, len(evidence.units), 1), dtype=np.float32)
+    before: list[str] = []
+    for row, (unit, text) in enumerate(zip(evidence.units, evidence.texts, strict=True)):
+        words = _WORD.findall(text)
+        total = sum(map(len, words))
+        if not total:
+            continue
+        if unit.kind == SEPARATOR and not set(before).isdisjoint(words):
+            trust[0, row - 1] = _telling(before, set(words), tuning) / sum(map(len, before))
+            trust[0, row] = _telling(words, set(before), tuning) / total
+        else:
+            trust[0, row] = _telling(words, (), tuning) / total
+        trust[1, row] = _telling(words, seen, tuning, first=2) / total
+        seen.update(words)
+        before = words
+    return np.minimum(trust[0], 1), np.minimum(trust[1], 1)
+
+
+def _telling(words: Sequence[str], known: Collection[str], tuning: _Tuning, first: float | None = None) -> float:
+    """Return the letters of the words that are not known; where half of all letters are in such words, that is enough.
+
+    Args:
+        first: what a letter of the first word counts; by default as if its capital made it a name.
+    """
+    size = 0.0
+    for i, word in enumerate(words):
+        if word in known:
+            continue
+        if i == 0 and first is not None:
+            size += len(word) * first
+        else:
+            size += len(word) * (tuning.name_weight if word[0].isupper() else 2)
+    return size
 
 
 def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float]) -> float:

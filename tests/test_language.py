@@ -212,8 +212,11 @@ def test_threads_agree(detector):
 
 
 def test_langdetect_splits_two_languages():
-    text = f"{EN}\n\n{ES}\n"
-    assert split(text, detector="langdetect") == [(0, len(EN) + 2, "en"), (len(EN) + 2, len(text), "es")]
+    english = f"{EN}\nThe decision is final, said the judge, and will be published next week.\n\n"
+    spanish = f"{ES}\nLa decisión es definitiva, dijo el juez, y se publicará la semana que viene.\n"
+    border = len(english)
+    found = split(english + spanish, detector="langdetect")
+    assert found == [(0, border, "en"), (border, border + len(spanish), "es")]
 
 
 def test_detectors_have_no_opinion_on_nothing():
