@@ -82,6 +82,12 @@ def run(
     return summary
 
 
+def prepare_items(items: Iterable[Item | Rejection], config: Config) -> Iterator[Outcome]:
+    """Yield each item as a document that no stage has judged, or why it cannot be used; in order."""
+    for item in items:
+        yield item if isinstance(item, Rejection) else _prepared(item, config)
+
+
 def _prepared(item: Item, config: Config) -> Outcome:
     try:
         return Analysed(prepare(item.record, config), item)

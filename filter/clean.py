@@ -1,4 +1,4 @@
-"""Marks boilerplate: rules and structure first, then the learned line model.
+"""Marks boilerplate: rules and structure first, then what is known of the site, then the learned line model.
 
 Each line is judged alone, then the unsure ones are settled by their neighbours. Every mark names its cause in `source`, and
 says it in words in `reasons`.
@@ -17,6 +17,7 @@ import numpy as np
 
 from .config import Config
 from .document import Document, Label, Span
+from .profiles import MIN_SCORES, load_profiles, mark_site_lines
 from .rules import Match, Rules, fold, load_packs
 
 __all__ = ["clean", "mark"]
@@ -95,13 +96,14 @@ def clean(documents: Sequence[Document], config: Config) -> list[Document]:
     Raises:
         RuleError: a pack in `config.rules` cannot be used.
         ModelError: the line model cannot be loaded.
+        ConfigError: a profile in `config.profiles` cannot be used.
 
     >>> from filter.segment import segment
     >>> document = clean([segment(Document("The court met on Monday.\nLeave a comment\n"))], Config())[0]
     >>> [(span.label, span.category, span.source) for span in document.spans]
     [('content', '', 'default'), ('boilerplate', 'comments', 'rule:en/comments')]
     """
-    marked = mark(documents, config)
+    marked = _by_site(mark(documents, config), config)
     return _learned(marked, config)
 
 
@@ -338,6 +340,19 @@ _STEPS = (
     _embed_copies,
     _repeats,
 )
+
+
+def _by_site(documents: list[Document], config: Config) -> list[Document]:
+    """Return the documents with the lines marked that the profiles of their sites know."""
+    if not config.profiles:
+        return documents
+    rules = load_packs(config.rules)
+
+    def categories(lines: Sequence[str]) -> list[str]:
+        return [match.rule.category if match else "" for match in rules.match(lines)]
+
+    profile = load_profiles(config.profiles)
+    return mark_site_lines(documents, profile, min_score=MIN_SCORES[config.preset], categories=categories)
 
 
 def _learned(documents: list[Document], config: Config) -> list[Document]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from . import __version__
 from .config import Config, Detector, Preset
-from .document import LABELS
+from .document import LABELS, Document
 from .errors import TextsieveError, UsageError
 
 if TYPE_CHECKING:
     from .batch import Outcome
     from .explain import Row
+    from .profiles import Profile
     from .readers import Reader
     from .writers import Summary, Writer
 
@@ -100,6 +103,17 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reading(run)
     _add_config(run)
 
+    run.add_argument("--learn", action="store_true", help="first learn the sites of these inputs; reads them twice")
+    _add_site_field(run)
+
+    learn = add("learn", _learn, "count the lines that come back on the pages of a site, for run --profile")
+    learn.add_argument("inputs", nargs="*", metavar="INPUT", help=_INPUTS)
+    learn.add_argument("-o", "--out", required=True, type=Path, metavar="PROFILE", help="file for the profile")
+    learn.add_argument("--profile", action="append", default=[], metavar="FILE", help="add what this profile counted")
+    learn.add_argument("--force", action="store_true", help="replace a file that is there already")
+    _add_site_field(learn)
+    _add_reading(learn)
+
     explain = add("explain", _explain, "show every span of documents with its label, language, score and cause")
     explain.add_argument("inputs", nargs="+", metavar="INPUT", help=_INPUTS)
     explain.add_argument("--no-color", action="store_true", help="plain text")
@@ -149,11 +163,23 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_site_field(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--site-field",
+        default="",
+        metavar="NAME",
+        help="a field that names the site a record is learned for, not its url",
+    )
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("analysis")
     group.add_argument("--config", type=Path, metavar="FILE", help="options in TOML; those given here come before them")
     group.add_argument(
         "--rules", action="append", default=[], metavar="PACK", help="a rule pack (TOML) besides the shipped ones"
+    )
+    group.add_argument(
+        "--profile", action="append", default=[], metavar="FILE", help="a site profile, made by textsieve learn"
     )
     group.add_argument("--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk")
     group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages")
@@ -173,6 +199,8 @@ def _config(options: argparse.Namespace) -> Config:
     }
     if options.rules:
         given["rules"] = (*config.rules, *options.rules)
+    if options.profile:
+        given["profiles"] = (*config.profiles, *options.profile)
     if options.policy:
         actions = dict(_label_action(text) for text in options.policy)
         wanted = Config.from_mapping({"policy": actions}, where="--policy").policy
@@ -200,11 +228,82 @@ def _run(options: argparse.Namespace) -> int:
     to_stdout = options.out == "-"
     folder = None if to_stdout else Path(options.out)
     report = _Report()
-    with _writer(options, folder, config) as writer:
+    with _writer(options, folder, config) as writer, _with_learned(options, config, folder) as informed:
         items = _reader(options, config, skip=folder).read(options.inputs)
-        summary = run(items, writer, config, report)
+        summary = run(items, writer, informed, report)
     report.finish(summary, folder)
     return 1 if summary.rejected else 0
+
+
+@contextlib.contextmanager
+def _with_learned(options: argparse.Namespace, config: Config, skip: Path | None) -> Iterator[Config]:
+    """Yield the config, and with --learn a profile of the inputs themselves in it."""
+    from .readers import STDIN
+
+    if not options.learn:
+        if options.site_field:
+            raise UsageError("--site-field goes with --learn; a profile knows its own")
+        yield config
+        return
+    if STDIN in options.inputs:
+        raise UsageError("--learn reads the input twice, which standard input cannot be; save it to a file")
+    from .profiles import write_profile
+
+    with tempfile.TemporaryDirectory(prefix="textsieve-") as folder:
+        path = Path(folder) / "learned.profile"
+        # What cannot be read is reported when it is read again.
+        write_profile(_learned_profile(options, config, skip, lambda outcome: None), path)
+        yield replace(config, profiles=(*config.profiles, str(path)))
+
+
+def _learned_profile(
+    options: argparse.Namespace, config: Config, skip: Path | None, report: Callable[[Outcome], None]
+) -> Profile:
+    from .batch import Analysed, prepare_items
+    from .profiles import learn
+
+    def documents() -> Iterator[Document]:
+        is_empty = True
+        for outcome in prepare_items(_reader(options, config, skip).read(options.inputs), config):
+            if isinstance(outcome, Analysed):
+                is_empty = False
+                yield outcome.document
+            else:
+                report(outcome)
+        if is_empty:
+            raise UsageError("nothing could be read; name files or folders that exist")
+
+    return learn(documents(), site_field=options.site_field)
+
+
+def _learn(options: argparse.Namespace) -> int:
+    from .profiles import merge, read_profile, write_profile
+
+    if not options.inputs and not options.profile:
+        raise UsageError("nothing to learn from; name an INPUT, or profiles to add up with --profile")
+    if options.out.exists() and not options.force:
+        raise UsageError(f"{options.out}: is there already; name another file, or replace it with --force")
+    if not options.out.parent.is_dir():
+        raise UsageError(f"{options.out.parent}: no such folder; make it first")
+    profiles = [read_profile(path) for path in options.profile]
+    report = _Report()
+    if options.inputs:
+        profiles.append(_learned_profile(options, Config(), None, report))
+    profile = merge(profiles)
+    report.say_how_many_more()
+    hosts = profile.hosts.values()
+    if not hosts:
+        field = f"field {options.site_field!r}" if options.site_field else "url"
+        print(f"textsieve: no site has two different pages; a record names its site in its {field}", file=sys.stderr)
+    write_profile(profile, options.out)
+    facts = [
+        f"sites with two pages or more: {len(hosts):,}",
+        f"their pages: {sum(host.pages for host in hosts):,}",
+        f"lines that come back: {sum(len(host.lines) for host in hosts):,}",
+        f"set aside {report.rejections:,}",
+    ]
+    print(f"{'; '.join(facts)}; profile in {options.out}", file=sys.stderr)
+    return 1 if report.rejections else 0
 
 
 def _writer(options: argparse.Namespace, folder: Path | None, config: Config) -> Writer:
@@ -239,6 +338,12 @@ class _Report:
         if self.rejections <= _SHOWN_REJECTIONS:
             print(f"textsieve: {outcome.error}", file=sys.stderr)
 
+    def say_how_many_more(self) -> None:
+        """Print how many inputs were set aside without being named."""
+        more = self.rejections - _SHOWN_REJECTIONS
+        if more > 0:
+            print(f"textsieve: and {more:,} more inputs set aside", file=sys.stderr)
+
     def finish(self, summary: Summary, folder: Path | None) -> None:
         """Print the counts."""
         from rich.console import Console
@@ -246,9 +351,7 @@ class _Report:
         from .explain import summary_table
 
         console = Console(stderr=True, highlight=False)
-        more = self.rejections - _SHOWN_REJECTIONS
-        if more > 0:
-            console.print(f"textsieve: and {more:,} more inputs set aside", markup=False)
+        self.say_how_many_more()
         if 0 < len(self.rows) <= _SHOWN_DOCUMENTS:
             console.print(summary_table(self.rows))
         parts = ", ".join(f"{lang} {count:,}" for lang, count in sorted(summary.parts.items())) or "none"

@@ -30,6 +30,7 @@ class Config:
         policy: what is done with each label.
         preset: how much genuine text the cleaner may risk: gentle, balanced or strict.
         rules: more rule packs (TOML files), applied besides the shipped ones.
+        profiles: site profiles (files that `textsieve learn` wrote), added up.
         detector: what identifies languages: the mixture of three detectors, or langdetect alone (slower, seeded).
         max_text_chars: a longer text is rejected rather than processed.
         batch_chars: how much text `process_many` gathers before it works on it; memory grows with it.
@@ -41,6 +42,7 @@ class Config:
     policy: Policy = field(default_factory=Policy)
     preset: Preset = "balanced"
     rules: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
     detector: Detector = "mixture"
     max_text_chars: int = 20_000_000
     batch_chars: int = 1_000_000
@@ -75,8 +77,8 @@ class Config:
         try:
             if "policy" in values:
                 values["policy"] = _policy(values["policy"], where)
-            if "rules" in values:
-                values["rules"] = tuple(values["rules"])
+            for name in {"rules", "profiles"} & values.keys():
+                values[name] = tuple(values[name])
             return cls(**values)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{where}: {error}") from error

@@ -56,7 +56,8 @@ MIN_SCORES = {"gentle": 0.9, "balanced": 0.8, "strict": 0.7}
 """What a line must score, by preset: on most pages of a host, 5, 3 and 2 pages are enough; see `site_score`."""
 
 KEPT_PAGES = 2
-"""A profile keeps lines from here on, fewer than any preset asks for by default, so that merged halves add up."""
+KEPT_SHARE = 0.005
+"""A profile keeps lines from here on: fewer pages than are asked for in the end, so that merged halves add up."""
 
 MIN_HOST_PAGES = 3
 MIN_SHARE = 0.02
@@ -311,6 +312,8 @@ def _host_profile(pages: Iterator[list[str]]) -> HostProfile:
         total += count
         for key, number in found.items():
             lines[key] = lines.get(key, 0) + number
+        # Rarer lines are of no use and would grow with the host; those left fill at most 1 / KEPT_SHARE pages.
+        lines = {key: number for key, number in lines.items() if number >= KEPT_SHARE * total}
     return HostProfile(total, lines)
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter import Document, Span, profiles
+from filter import Config, Document, Record, Span, process_many, profiles
+from filter.command import main
 from filter.document import CATEGORIES
 from filter.errors import ConfigError, UsageError
 from filter.profiles import (
@@ -221,6 +222,18 @@ def test_large_hosts_are_counted_in_chunks() -> None:
     assert profile == HostProfile(count, {"sign in": count})
 
 
+def test_a_profile_does_not_grow_with_the_host() -> None:
+    def text(number: int) -> str:
+        names = " and ".join(WORDS[int(digit)] for digit in f"{number:05}")
+        rare = " ".join(WORDS[int(digit)] for digit in f"{number // 2:05}")
+        return (
+            f"The matter of {names} is told here, at greater length than the weather of that day.\nSee {rare}\nSign in"
+        )
+
+    profile = learn(Document(text(i), url="https://example.com/") for i in range(1000)).hosts["example.com"]
+    assert profile == HostProfile(1000, {"sign in": 1000})
+
+
 def test_pages_of_a_large_host_without_text_of_their_own_count_once() -> None:
     texts = [f"{story(i)}\nSign in" for i in range(60)] + ["Sign in"] * 30
     profile = learn(Document(text, url="https://example.com/") for text in texts).hosts["example.com"]
@@ -326,6 +339,98 @@ def test_several_files_are_one_profile(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_profile(PROFILE, tmp_path / name)
     assert load_profiles((str(tmp_path / "one"), str(tmp_path / "two"))).hosts["b.example"].pages == 6
+
+
+@pytest.fixture
+def crawl(tmp_path: Path) -> Path:
+    """Four pages of one site whose last line no rule knows."""
+    rows = [
+        {
+            "id": str(i),
+            "url": f"https://www.example.com/{i}",
+            "paper": "Zeit",
+            "text": f"{story(i)}\nHarbour and Weather",
+        }
+        for i in range(4)
+    ]
+    path = tmp_path / "crawl.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def removed(folder: Path) -> list[tuple[str, str]]:
+    records = map(json.loads, (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines())
+    return [(span["text"].strip(), span["source"]) for record in records for span in record["removed"]]
+
+
+def test_profiles_are_a_layer_of_the_whole(tmp_path: Path, crawl: Path) -> None:
+    records = [
+        Record(row["id"], row["text"], url=row["url"]) for row in map(json.loads, crawl.read_text().splitlines())
+    ]
+    write_profile(learn(segment(Document(record.text or "", url=record.url)) for record in records), tmp_path / "p")
+    config = Config.from_mapping({"profiles": [str(tmp_path / "p")]})
+    assert [document.removed[0].source for document in process_many(records, config)] == ["site:example.com"] * 4
+    assert [document.removed for document in process_many(records)] == [()] * 4
+
+
+def test_a_rule_that_does_not_hold_alone_gives_the_category(tmp_path: Path) -> None:
+    line = "Log in to your account"
+    write_profile(Profile({"example.com": HostProfile(9, {line.lower(): 9})}), tmp_path / "p")
+    record = Record(text=f"{story(1)}\n{line}\n{story(2)}", url="https://example.com/")
+    assert next(process_many([record])).removed == ()
+    (span,) = next(process_many([record], Config(profiles=(str(tmp_path / "p"),)))).removed
+    assert (span.source, span.category) == ("site:example.com", "paywall")
+
+
+def test_learning_first_is_running_twice(tmp_path: Path, crawl: Path) -> None:
+    assert main(["learn", str(crawl), "-o", str(tmp_path / "p")]) == 0
+    assert main(["run", str(crawl), "-o", str(tmp_path / "one"), "--profile", str(tmp_path / "p")]) == 0
+    assert main(["run", str(crawl), "-o", str(tmp_path / "two"), "--learn"]) == 0
+    assert removed(tmp_path / "one") == [("Harbour and Weather", "site:example.com")] * 4
+    assert (tmp_path / "one/documents.jsonl").read_bytes() == (tmp_path / "two/documents.jsonl").read_bytes()
+
+
+def test_a_field_may_name_the_site_on_the_command_line(tmp_path: Path, crawl: Path) -> None:
+    assert main(["run", str(crawl), "-o", str(tmp_path / "out"), "--learn", "--site-field", "paper"]) == 0
+    assert removed(tmp_path / "out") == [("Harbour and Weather", "site:zeit")] * 4
+
+
+def test_profiles_add_up_on_the_command_line(tmp_path: Path, crawl: Path) -> None:
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    assert main(["learn", str(crawl), "-o", one]) == 0
+    assert main(["learn", str(crawl), "--profile", one, "--profile", one, "-o", two]) == 0
+    assert read_profile(two).hosts["example.com"] == HostProfile(12, {"harbour and weather": 12})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["learn", "-o", "{new}"], "nothing to learn from"),
+        (["learn", "{crawl}", "-o", "{crawl}"], "is there already; name another file, or replace it with --force"),
+        (["learn", "{crawl}", "-o", "{new}/p"], "no such folder; make it first"),
+        (["learn", "{new}", "-o", "{new}"], "nothing could be read"),
+        (["learn", "--profile", "{crawl}", "-o", "{new}"], "not a site profile; make one with textsieve learn"),
+        (["run", "-", "-o", "-", "--learn"], "--learn reads the input twice"),
+        (["run", "{crawl}", "-o", "{new}", "--site-field", "paper"], "--site-field goes with --learn"),
+        (["run", "{crawl}", "-o", "{new}", "--profile", "{new}/p"], "cannot be read"),
+        (["run", "{crawl}", "-o", "-", "--profile", "{crawl}"], "not a site profile"),
+    ],
+)
+def test_wrong_use_ends_with_one_line_and_nothing_written(
+    tmp_path: Path, crawl: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    before = crawl.read_bytes()
+    assert main([argument.format(crawl=crawl, new=tmp_path / "new") for argument in arguments]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["crawl.jsonl"]
+    assert crawl.read_bytes() == before
+
+
+def test_records_without_a_site_are_said_to_have_none(
+    tmp_path: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["learn", str(crawl), "-o", str(tmp_path / "p"), "--site-field", "site"]) == 0
+    assert "a record names its site in its field 'site'" in capsys.readouterr().err
 
 
 def test_on_labelled_news_little_genuine_text_is_lost(shared_dir: Path) -> None:
