@@ -570,10 +570,12 @@ def _follow(
     price_of = {unit.mark: tuning.switch[unit.kind] for unit in evidence.units}
     states = range(len(chosen))
     prices = {mark: [[price * (i != j) for j in states] for i in states] for mark, price in price_of.items()}
+    telling = [False, *(rows.min(axis=1) < -1.0).tolist()]
+    passed = [mark if both else "" for mark, both in zip(marks, map(all, pairwise(telling)), strict=True)]
     steps = [chosen.index(column) for column in path]
     for _ in range(4):
         for mark in set(price_of) - {"."} if steps else ():
-            prices[mark] = _learned_prices(mark, marks, steps, len(chosen), price_of[mark], tuning)
+            prices[mark] = _learned_prices(passed, steps, mark, len(chosen), price_of[mark], tuning)
         before, steps = steps, _path(rows.tolist(), [prices[mark] for mark in marks])
         if steps == before:
             break
@@ -582,12 +584,16 @@ def _follow(
 
 
 def _learned_prices(
-    mark: str, marks: Sequence[str], path: Sequence[int], count: int, price: float, tuning: _Tuning
+    passed: Sequence[str], path: Sequence[int], mark: str, count: int, price: float, tuning: _Tuning
 ) -> _Prices:
-    """Return the price of going from each language to each at this mark, from how often the path did it."""
+    """Return the price of going from each language to each at this mark, from how often the path did it.
+
+    Args:
+        passed: the mark before each unit, nothing where the unit or the one before it tells no language.
+    """
     change = math.exp(-price)
     seen = [[tuning.adapt * (1.0 if i == j else change) for j in range(count)] for i in range(count)]
-    for (before, after), at in zip(pairwise(path), marks[1:], strict=True):
+    for (before, after), at in zip(pairwise(path), passed[1:], strict=True):
         if at == mark:
             seen[before][after] += 1
     return [[-math.log(n / sum(row)) for n in row] for row in seen]
