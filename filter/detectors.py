@@ -78,12 +78,13 @@ _UNFIT = re.compile(
 )
 
 # Letters by the first byte of their UTF-8: a syllable or ideograph tells as much as three letters, signs tell nothing.
-_LATIN = np.zeros(256, dtype=np.int64)
-_LATIN[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = 1
-_LATIN[0xC3:0xCA] = 1
-_OTHER = np.zeros(256, dtype=np.int64)
-_OTHER[0xCD:0xE2] = 1
-_OTHER[0xE3:0xEE] = 3
+# Two counters in one number, so that one sum does for both: Latin letters below, all others above.
+_OTHER = 1 << 32
+_LETTERS = np.zeros(256, dtype=np.int64)
+_LETTERS[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = 1
+_LETTERS[0xC3:0xCA] = 1
+_LETTERS[0xCD:0xE2] = _OTHER
+_LETTERS[0xE3:0xEE] = 3 * _OTHER
 
 _lock = Lock()
 
@@ -126,21 +127,15 @@ def letters(texts: Sequence[str]) -> Letters:
     """
     data = _joined_bytes(texts)
     ends = _ends(data)[: len(texts)]
-    latin, other = _LATIN[data], _OTHER[data]
+    counts = _LETTERS.take(data)
     # U+1E00 to U+1EFF, half of the letters of Vietnamese, are Latin too.
     extended = np.flatnonzero(data == 0xE1)
-    extended = extended[data[extended + 1] >> 2 == 0xB8 >> 2]
-    latin[extended], other[extended] = 1, 0
-    return Letters(_sums(latin, ends), _sums(other, ends))
-
-
-def _sums(values: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the sum of the values up to each end, from the end before."""
-    totals = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(values, out=totals[1:])
+    counts[extended[data[extended + 1] >> 2 == 0xB8 >> 2]] = 1
+    totals = np.zeros(len(data) + 1, dtype=np.int64)
+    np.cumsum(counts, out=totals[1:])
     sums = totals[ends]
     sums[1:] -= totals[ends[:-1]]
-    return sums
+    return Letters(sums % _OTHER, sums // _OTHER)
 
 
 class NaiveBayes:
@@ -205,7 +200,8 @@ class NaiveBayes:
         keys = keys[first]
         bounds = np.searchsorted(keys, np.arange(len(texts) + 1) << bits)
         shape = (len(texts), len(self._weights))
-        table = csr_matrix((np.log1p(counts).astype(np.float32), keys & (1 << bits) - 1, bounds), shape=shape)
+        columns = (keys & (1 << bits) - 1).astype(np.int32)
+        table = csr_matrix((np.log1p(counts).astype(np.float32), columns, bounds.astype(np.int32)), shape=shape)
         scores = table @ self._weights + self._prior
         sizes = ends.astype(np.float32)
         sizes[1:] -= ends[:-1] + 1

@@ -40,6 +40,7 @@ _BLANKS = re.compile(r"\s*")
 _MIN_SENTENCE_CHARS = 20
 _MIN_LETTERS = 4  # fewer tell nothing
 _MAX_UNIT_CHARS = 500
+_MAX_READ_CHARS = 120  # more of a unit makes it no surer
 _MIN_PATTERN_LINES = 3
 _MAX_UNITS = 20_000
 
@@ -57,7 +58,7 @@ _KANA = re.compile("[ぁ-ヿ]")
 _CHINESE = re.compile("[你您她他们們这這那哪吗嗎吧呢啊说說没沒让讓很就也的了是在]")
 
 # Naming a language reads this much of it; CLD2 confirms it at a glance if it sees this share of what it reads in it.
-_SAMPLE_CHARS = 1500
+_SAMPLE_CHARS = 1000
 _GLANCE_CHARS = 500
 _SURE = 0.8
 _OWN_BONUS = 1.15
@@ -314,7 +315,7 @@ def _spoken(text: str, units: Sequence[_Unit]) -> list[str]:
     masks = _FOREIGN_HINT.search(text) is not None
     spoken = []
     for unit in units:
-        words = text[unit.start : unit.end]
+        words = text[unit.start : min(unit.end, unit.start + _MAX_READ_CHARS)]
         if masks and _FOREIGN_HINT.search(words):
             words, count = _FOREIGN.subn(" ", words)
             if count and len(words) < 40 and sum(map(str.isalpha, words)) < _MIN_LETTERS:
@@ -480,40 +481,38 @@ def _trust(evidence: _Evidence, tuning: _Tuning) -> tuple[_Floats, _Floats]:
     first column is for telling apart languages that the document has: words on both sides of a separator tell nothing.
     The second is for proving that it has one: words that occurred before prove nothing again.
     """
+    weight = tuning.name_weight
     seen: set[str] = set()
-    trust = np.zeros((2, len(evidence.units), 1), dtype=np.float32)
+    trust: list[float] = []
+    proof: list[float] = []
     before: list[str] = []
-    for row, (unit, text) in enumerate(zip(evidence.units, evidence.texts, strict=True)):
+    for unit, text in zip(evidence.units, evidence.texts, strict=True):
         words = _WORD.findall(text)
-        total = sum(map(len, words))
-        if not total:
-            continue
+        size = sum(map(len, words)) or 1
+        telling = proving = 0.0
+        for word in words:
+            value = len(word) * (weight if word[0].isupper() else 2)
+            telling += value
+            if word not in seen:
+                proving += value
+        if words and words[0] not in seen and words[0][0].isupper():
+            # What begins a sentence need not be a name.
+            proving += len(words[0]) * (2 - weight)
         if unit.kind == SEPARATOR and not set(before).isdisjoint(words):
-            trust[0, row - 1] = _telling(before, set(words), tuning) / sum(map(len, before))
-            trust[0, row] = _telling(words, set(before), tuning) / total
+            trust[-1] = _unshared(before, set(words), weight)
+            trust.append(_unshared(words, set(before), weight))
         else:
-            trust[0, row] = _telling(words, (), tuning) / total
-        trust[1, row] = _telling(words, seen, tuning, first=2) / total
+            trust.append(telling / size)
+        proof.append(proving / size)
         seen.update(words)
         before = words
-    return np.minimum(trust[0], 1), np.minimum(trust[1], 1)
+    both = np.minimum(np.array([trust, proof], dtype=np.float32), 1)
+    return both[0, :, None], both[1, :, None]
 
 
-def _telling(words: Sequence[str], known: Collection[str], tuning: _Tuning, first: float | None = None) -> float:
-    """Return the letters of the words that are not known; where half of all letters are in such words, that is enough.
-
-    Args:
-        first: what a letter of the first word counts; by default as if its capital made it a name.
-    """
-    size = 0.0
-    for i, word in enumerate(words):
-        if word in known:
-            continue
-        if i == 0 and first is not None:
-            size += len(word) * first
-        else:
-            size += len(word) * (tuning.name_weight if word[0].isupper() else 2)
-    return size
+def _unshared(words: Sequence[str], shared: Collection[str], weight: float) -> float:
+    size = sum(len(word) * (weight if word[0].isupper() else 2) for word in words if word not in shared)
+    return size / (sum(map(len, words)) or 1)
 
 
 def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float]) -> float:
