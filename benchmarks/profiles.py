@@ -1,6 +1,6 @@
 """Measure site profiles on the labelled lines: what they find, and what they lose, on hosts with enough pages.
 
-    python -m benchmarks.profiles [--data ../shared/data] [--min-pages 3] [--json FILE] [--losses N]
+    python -m benchmarks.profiles [--data ../shared/data] [--layers profiles|rules|all] [--min-pages 3] [--losses N]
 
 Each view of a page (an extractor's output, or all visible text) is learned and scored apart: people hold one of them.
 Two ways of learning: `seen`, where the page that is judged is one of those that were learned from (what `run --learn`
@@ -24,12 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filter import Document
+from filter import Config, Document
+from filter.clean import clean, mark
+from filter.config import Preset
 from filter.profiles import MIN_SCORES, host_of, learn, mark_site_lines
 from filter.segment import line_bounds, segment
 
 FOLDS = 10
 HARM = 0.1
+BOM = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Page:
     """A page of the data: its document, and for each span the labelled line it holds."""
 
     group: str
+    domain: str
     document: Document
     lines: list[dict[str, Any]]
 
@@ -57,7 +61,8 @@ class Score:
         """Count a page; return the genuine lines it lost."""
         losses = []
         chars = lost_chars = 0
-        for span, line in zip(marked.spans, page.lines, strict=True):
+        spans = [span for span in marked.spans if marked.text[span.start : span.end] != BOM]
+        for span, line in zip(spans, page.lines, strict=True):
             if line.get("ignore"):
                 continue
             is_removed = span.label == "boilerplate"
@@ -98,7 +103,7 @@ def read_pages(data: Path) -> Iterator[tuple[str, str, Page]]:
                 text = "\n".join(" ".join(line["text"].splitlines()) for line in lines)
                 document = segment(Document(text, id=row["id"], url=row["url"]))
                 assert len(document.spans) == len(lines), row["id"]
-                yield row["source"], row["view"], Page(f"{row['source']}/{row['view']}", document, lines)
+                yield row["source"], row["view"], Page(f"{row['source']}/{row['view']}", row["domain"], document, lines)
 
 
 def by_host(data: Path, min_pages: int) -> dict[tuple[str, str, str], list[Page]]:
@@ -110,20 +115,31 @@ def by_host(data: Path, min_pages: int) -> dict[tuple[str, str, str], list[Page]
     return {key: pages for key, pages in sorted(groups.items()) if len(pages) >= min_pages}
 
 
-def judged(pages: Sequence[Page], min_score: float, *, is_seen: bool) -> Iterator[tuple[Page, Document]]:
+def judged(pages: Sequence[Page], preset: Preset, *, is_seen: bool, layers: str) -> Iterator[tuple[Page, Document]]:
     """Yield each page of a host with its document as marked."""
-    if is_seen:
-        profile = learn(page.document for page in pages)
-        yield from zip(
-            pages, mark_site_lines([page.document for page in pages], profile, min_score=min_score), strict=True
-        )
-        return
-    for fold in range(min(FOLDS, len(pages))):
-        held = pages[fold::FOLDS]
-        profile = learn(page.document for i, page in enumerate(pages) if i % FOLDS != fold)
-        yield from zip(
-            held, mark_site_lines([page.document for page in held], profile, min_score=min_score), strict=True
-        )
+    folds = 1 if is_seen else min(FOLDS, len(pages))
+    for fold in range(folds):
+        held = pages[fold::folds]
+        learned = pages if is_seen else [page for i, page in enumerate(pages) if i % folds != fold]
+        profile = learn(page.document for page in learned)
+        documents = [page.document for page in held]
+        if layers != "profiles":
+            documents = mark(documents, Config(preset=preset))
+        documents = mark_site_lines(documents, profile, min_score=MIN_SCORES[preset])
+        if layers == "all":
+            documents = with_model(documents, held[0].domain, preset)
+        yield from zip(held, documents, strict=True)
+
+
+def with_model(documents: Sequence[Document], domain: str, preset: Preset) -> list[Document]:
+    """Return the documents as the clean stage goes on with them, by a line model that has not seen their site."""
+    from benchmarks.adapters_clean import _models
+    from filter.lines import using
+    from filter.training import fold_of
+
+    with using(_models()[fold_of(domain)]):
+        # What rules and profiles have marked stays, so that the stage adds the model's marks to them.
+        return clean(documents, Config(preset=preset))
 
 
 def table(rows: dict[str, Score]) -> str:
@@ -158,15 +174,27 @@ def main() -> None:
     parser.add_argument("--min-pages", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--losses", type=int, default=0, metavar="N", help="show N of the genuine lines lost")
+    parser.add_argument(
+        "--layers",
+        choices=("profiles", "rules", "all"),
+        default="profiles",
+        help="profiles alone; after the rules; or between rules and a line model that has not seen the site",
+    )
     options = parser.parse_args()
     figures: dict[str, Any] = {}
     losses: dict[str, None] = {}
-    for is_seen, preset in ((True, "gentle"), (True, "balanced"), (True, "strict"), (False, "balanced")):
+    runs: tuple[tuple[bool, Preset], ...] = (
+        (True, "gentle"),
+        (True, "balanced"),
+        (True, "strict"),
+        (False, "balanced"),
+    )
+    for is_seen, preset in runs:
         groups = by_host(options.data, options.min_pages + (not is_seen))
         rows: dict[str, Score] = defaultdict(Score)
         for (source, view, _), pages in groups.items():
             kind = "all visible text" if view == "full" else "extractor output"
-            for page, document in judged(pages, MIN_SCORES[preset], is_seen=is_seen):
+            for page, document in judged(pages, preset, is_seen=is_seen, layers=options.layers):
                 for name in (f"**{kind}**", f"{kind}: {source}"):
                     found = rows[name].add(page, document)
                 losses.update(dict.fromkeys(found))
