@@ -59,24 +59,31 @@ KEPT_PAGES = 2
 KEPT_SHARE = 0.005
 """A profile keeps lines from here on: fewer pages than are asked for in the end, so that merged halves add up."""
 
+# Evidence, in pages of a host and in shares of them.
 MIN_HOST_PAGES = 3
 MIN_SHARE = 0.02
 USUAL_SHARE = 0.5
 RARE_SHARE = 0.25
 
+# Learning: pages compared with each other, text held in memory, sorted runs open at a time.
 CHUNK_PAGES = 500
 BUFFER_CHARS = 32_000_000
 MAX_RUNS = 128
 
+# Near-duplicates. Copies of an article share over nine tenths of their weight, pages of one site seldom half.
 MIN_LIKENESS = 0.6
 MIN_OWN_CHARS = 80
 LARGE_HOST_PAGES = 50
 
+# Lines: what is a key, what reads like prose (in words, or in characters of scripts without blanks).
 MAX_KEY_CHARS = 200
 HEAD_CHARS = 180
 PROSE_WORDS = 12
 PROSE_WIDE = 25
+
+# Guards and gaps.
 MIN_HEADLINE_WORDS = 4
+MIN_HEADLINE_SHARE = 0.6
 MAX_REMOVED_SHARE = 0.9
 MAX_BETWEEN_LINES = 3
 MAX_BETWEEN_CHARS = 30
@@ -324,7 +331,7 @@ def _count(pages: Sequence[Sequence[str]]) -> tuple[int, dict[str, int]]:
     columns: dict[str, int] = {}
     flat = [columns.setdefault(key, len(columns)) for page in pages for key in page]
     if not columns:
-        return len(pages), {}
+        return 1, {}
     column = np.array(flat, dtype=np.int64)
     row = np.repeat(np.arange(len(pages)), [len(page) for page in pages])
     chars = np.fromiter(map(len, columns), dtype=np.float64, count=len(columns))
@@ -341,8 +348,8 @@ def _groups(row: Array, column: Array, chars: Array, pages: int) -> Array:
 
     Two pages belong together when the lines they share hold MIN_LIKENESS of the weight of the smaller one. Long and
     rare lines weigh most: pages that share only the furniture of their site are told apart even where furniture is nine
-    tenths of their text. Pages of a large host that hold little but lines found on most of its pages
-    are one group, since such lines could as well be one article stored many times.
+    tenths of their text. Pages of a large host that hold little but lines found on most of its pages are one group, since
+    such lines could as well be one article stored many times.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
@@ -610,7 +617,7 @@ def _spare_headlines(hits: list[_Hit | None], keys: Sequence[str], url: str) -> 
             slug = set(_plain_words(unquote(url.rpartition("://")[2].partition("/")[2])))
         words = _plain_words(keys[i])
         found = sum(word in slug for word in words)
-        if found >= MIN_HEADLINE_WORDS and found >= 0.6 * len(words):
+        if found >= MIN_HEADLINE_WORDS and found >= MIN_HEADLINE_SHARE * len(words):
             hits[i] = None
 
 

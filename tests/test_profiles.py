@@ -240,6 +240,12 @@ def test_pages_of_a_large_host_without_text_of_their_own_count_once() -> None:
     assert profile == HostProfile(61, {"sign in": 61})
 
 
+def test_empty_pages_are_one_page() -> None:
+    documents = [Document(text, url="https://example.com/") for text in ("", " \n", "3\n", story(1), story(2))]
+    assert learn(documents[:3]) == Profile()
+    assert learn(documents).hosts["example.com"] == HostProfile(3)
+
+
 def test_merged_halves_are_the_whole() -> None:
     documents = [Document(f"{story(i)}\nSign in\n", url="https://example.com/") for i in range(10)]
     halves = learn(documents[:5]), learn(documents[5:])
