@@ -136,6 +136,7 @@ class LineModel:
         slope, offset: what makes the second network's logits true probabilities on pages it has not seen.
         discount: how much surer one must be of a long line: the logit falls by this for each factor e in length.
         free_chars: up to this length nothing is taken off.
+        max_lost_share: how much of a document's genuine text may be expected to go before its lines need more.
         thresholds: the score from which a line is boilerplate, per preset.
     """
 
@@ -146,10 +147,11 @@ class LineModel:
     offset: float = 0.0
     discount: float = 0.0
     free_chars: int = 40
+    max_lost_share: float = 1.0
     thresholds: Mapping[str, float] | None = None
 
     def logits(self, lines: Lines, marked: Array) -> Floats:
-        """Return the calibrated logit of each line, not yet discounted for length."""
+        """Return the calibrated logit of each line, before caution."""
         shape = dense(lines)
         said = self.text(lines)
         said[marked] = np.maximum(said[marked], _MARKED_LOGIT)
@@ -160,8 +162,34 @@ class LineModel:
 
     def scores(self, lines: Lines, marked: Array) -> Floats:
         """Return the score of each line, in [0, 1]."""
-        lowered = discounted(self.logits(lines, marked), lines.chars, self.discount, self.free_chars)
-        return np.round(sigmoid(lowered), 4)
+        return np.round(sigmoid(self.cautious(self.logits(lines, marked), lines.doc, lines.chars, marked)), 4)
+
+    def cautious(self, logits: Array, doc: Array, chars: Array, marked: Array) -> Array:
+        """Return the logits lowered by what a mistake would cost, in the line and in its document.
+
+        A wrongly removed line costs as many characters as it has, so a long one must be surer. And where a document's
+        likeliest lines together would be expected to take more than `max_lost_share` of its genuine text, the model
+        rather misjudges the document: the lines beyond need more.
+
+        Args:
+            logits: calibrated; their probabilities say how much genuine text to expect in a line.
+            doc: the number of each line's document, in order.
+            chars: the length of each line.
+            marked: lines that go on other evidence, and cost nothing here.
+        """
+        lowered = logits - self.discount * np.log(np.maximum(chars, self.free_chars) / self.free_chars)
+        if not len(lowered):
+            return lowered
+        genuine = (1.0 - sigmoid(logits).astype(np.float64)) * np.where(marked, 0, chars)
+        order = np.lexsort((-lowered, doc))
+        own = doc[order]
+        lost = np.cumsum(genuine[order])
+        first = np.searchsorted(own, own)
+        lost -= np.where(first > 0, lost[first - 1], 0.0)
+        total = np.bincount(own, weights=genuine[order])[own]
+        share = lost / np.maximum(total, 1e-9)
+        lowered[order] -= np.log(np.maximum(share / self.max_lost_share, 1.0))
+        return lowered
 
     @classmethod
     def from_store(cls, model: Model) -> LineModel:
@@ -184,6 +212,7 @@ class LineModel:
             "offset": self.offset,
             "discount": self.discount,
             "free_chars": self.free_chars,
+            "max_lost_share": self.max_lost_share,
             "thresholds": dict(self.thresholds or {}),
         }
         nets = {
@@ -204,11 +233,6 @@ def _net_from(arrays: Mapping[str, Array], name: str, depths: Sequence[int]) -> 
         for member, count in enumerate(depths)
     )
     return Net(arrays[f"{name}.mean"], arrays[f"{name}.scale"], layers)
-
-
-def discounted(logits: Array, chars: Array, discount: float, free_chars: int) -> Array:
-    """Return the logits lowered for long lines: removing one by mistake costs as many characters as it has."""
-    return logits - discount * np.log(np.maximum(chars, free_chars) / free_chars)
 
 
 _OVERRIDE: ContextVar[LineModel | None] = ContextVar("line_model", default=None)
@@ -249,8 +273,8 @@ def threshold(preset: str) -> float:
 def line_scores(documents_lines: Sequence[Sequence[str]], marked: Sequence[Array]) -> list[Floats]:
     """Return how likely each line is boilerplate, one array per document.
 
-    The score is a probability, measured on extracted pages of unseen sites, lowered for lines of more than 40
-    characters: the longer a line, the more genuine text a mistake would cost, so the surer one must be. Compare with
+    The score is a probability, measured on extracted pages of unseen sites, lowered where a mistake would cost much:
+    for long lines, and for the less sure ones of a document that seems to be boilerplate in large part. Compare with
     `threshold`. It has four digits, and does not depend on what else is in the batch.
 
     Args:

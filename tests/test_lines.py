@@ -137,15 +137,25 @@ def test_marked_neighbours_make_a_line_more_suspect():
     assert helped > plain
 
 
+def cautious(logits, doc, chars, marked=None, **options):
+    model = LineModel(None, None, None, **options)
+    marked = np.zeros(len(logits), dtype=bool) if marked is None else np.array(marked)
+    return model.cautious(np.array(logits, dtype=np.float32), np.array(doc), np.array(chars), marked)
+
+
 def test_a_long_line_needs_more_certainty():
-    model = LineModel.from_store(load_model("lines"))
-    assert model.discount > 0
-    lines = Lines([[*ARTICLE, *CHROME]])
-    plain = 1 / (1 + np.exp(-model.logits(lines, np.zeros(len(lines), dtype=bool))))
-    lowered = model.scores(lines, np.zeros(len(lines), dtype=bool))
-    long = lines.chars > model.free_chars
-    assert (lowered[long] < plain[long]).all()
-    np.testing.assert_allclose(lowered[~long], plain[~long], atol=1e-4)
+    lowered = cautious([1.0, 1.0, 1.0], [0, 0, 0], [10, 40, 400], discount=0.5, free_chars=40)
+    np.testing.assert_allclose(lowered, [1, 1, 1 - 0.5 * np.log(10)], rtol=1e-6)
+
+
+def test_a_document_that_would_lose_much_needs_more_certainty():
+    options = {"max_lost_share": 0.1}
+    spared = cautious([3, 3, 3, -6, -6], [0, 0, 0, 1, 1], [100, 100, 100, 100, 900], **options)
+    assert spared[0] < 3 and spared[2] < spared[1] < spared[0]  # all that is left of document 0 would go
+    kept = cautious([3, -6, -6], [0, 0, 0], [20, 900, 900], **options)
+    assert kept[0] == 3
+    known = cautious([3, 3, -6], [0, 0, 0], [100, 20, 900], marked=[True, False, False], **options)
+    assert known[1] == 3
 
 
 def test_presets_are_ordered():
