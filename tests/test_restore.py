@@ -57,13 +57,13 @@ def test_any_text_comes_back_from_toy_stages(texts, policy, tmp_path_factory):
 
 
 @given(texts=TEXTS, policy=POLICIES)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_any_text_comes_back_from_the_real_stages(texts, policy, tmp_path_factory):
     assert round_trip(texts, tmp_path_factory.mktemp("trip"), policy) == texts
 
 
 @given(text=st.text(max_size=200), policy=POLICIES)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_spans_tile_any_text_and_a_second_time_gives_the_same(text, policy):
     config = Config(policy=policy)
     document = process(text, config)
