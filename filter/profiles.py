@@ -348,7 +348,7 @@ def _groups(row: Array, column: Array, chars: Array, pages: int) -> Array:
 
     Two pages belong together when the lines they share hold MIN_LIKENESS of the weight of the smaller one. Long and
     rare lines weigh most: pages that share only the furniture of their site are told apart even where furniture is nine
-    tenths of their text. Pages of a large host that hold little but lines found on most of its pages are one group, since
+    tenths of their text. Pages of a large host that hold little but lines found on most of its pages are one group:
     such lines could as well be one article stored many times.
     """
     from scipy.sparse import csr_array
