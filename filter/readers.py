@@ -85,8 +85,8 @@ class Reader:
 
     Args:
         max_chars: longer texts are rejected without being read to the end.
-        kind: what standard input is, and a file whose name does not tell; None guesses from the first bytes of standard
-            input, and rejects such a file.
+        kind: what standard input is, and any file whose name does not tell. None guesses from the first bytes of
+            standard input, rejects such a file that is named, and passes it over in a folder.
         text_field: the field of a JSONL record that holds its text.
         skip: a folder that is left out when another one is searched: the output must not become input.
         stdin: what "-" stands for.
@@ -154,7 +154,7 @@ class Reader:
             folders[:] = sorted(n for n in folders if n[0] != "." and not self._is_skipped(Path(at, n)))
             for name in sorted(names):
                 path = Path(at, name)
-                if name[0] == "." or _kind_and_compression(name)[0] is None:
+                if name[0] == "." or (self.kind or _kind_and_compression(name)[0]) is None:
                     continue
                 is_empty = False
                 # A pipe in a folder would be waited for, perhaps for ever.

@@ -133,6 +133,17 @@ def test_file_whose_name_is_also_a_pattern(tmp_path):
     assert records(tmp_path / "[1].txt")[0].text == "one"
 
 
+def test_kind_makes_every_file_of_a_folder_usable(tmp_path):
+    for name in ("page", "index.php", "b.txt", ".hidden"):
+        (tmp_path / name).write_text("<p>One")
+    assert [(r.id, r.html is None) for r in records(tmp_path)] == [("b", True)]
+    assert [(r.id, r.html is None) for r in records(tmp_path, kind="html")] == [
+        ("b", True),
+        ("index.php", False),
+        ("page", False),
+    ]
+
+
 def test_kind_is_for_files_whose_name_does_not_tell(tmp_path):
     (tmp_path / "note").write_text("one")
     (tmp_path / "note.jsonl").write_text('{"text": "two"}')
