@@ -279,16 +279,19 @@ def fasttext_languages() -> frozenset[str]:
 def cld2(text: str) -> dict[str, float]:
     """Return the shares of a text that CLD2 gives to up to three languages; they may sum to less than 1.
 
+    They are halved where CLD2 itself calls its answer unreliable.
+
     Args:
         text: readable (see `readable`); CLD2 knows nothing of what it refuses nevertheless.
     """
     import pycld2
 
     try:
-        _, _, details = pycld2.detect(text, bestEffort=True)
+        reliable, _, details = pycld2.detect(text, bestEffort=True)
     except pycld2.error:
         return {}
-    return _merge((code, percent / 100) for _, code, percent, _ in details if percent)
+    whole = 100 if reliable else 200
+    return _merge((code, percent / whole) for _, code, percent, _ in details if percent)
 
 
 @lru_cache(maxsize=1)

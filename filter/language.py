@@ -59,9 +59,10 @@ _CHINESE = re.compile("[你您她他们們这這那哪吗嗎吧呢啊说說没�
 
 # Naming a language reads this much of it; CLD2 confirms it at a glance if it sees this share of what it reads in it.
 _SAMPLE_CHARS = 1000
-_GLANCE_CHARS = 500
+_GLANCE_CHARS = 300
 _SURE = 0.8
-_OWN_BONUS = 1.15
+_OWN_BONUS = 1.3
+_MIN_APPROVAL = 0.4
 
 
 class _Tuning(NamedTuple):
@@ -106,7 +107,7 @@ class _Evidence(NamedTuple):
 
     languages: tuple[str, ...]
     scores: _Floats
-    letters: npt.NDArray[np.int64]  # an East Asian one counts as three
+    letters: npt.NDArray[np.int64]  # of the main script; an East Asian one counts as three
     units: Sequence[_Unit]
     texts: Sequence[str]
 
@@ -233,6 +234,7 @@ def _work_off(
     for row in np.flatnonzero((latin > 0) & (other > 0)).tolist():
         flat[row] = _without_minor_script(flat[row], latin[row] >= other[row])
     letters = np.maximum(latin, other)
+    flat = [words[:_MAX_READ_CHARS] for words in flat]
     languages, scores = _scores(flat, detector)
     end = 0
     for job in group:
@@ -315,7 +317,7 @@ def _spoken(text: str, units: Sequence[_Unit]) -> list[str]:
     masks = _FOREIGN_HINT.search(text) is not None
     spoken = []
     for unit in units:
-        words = text[unit.start : min(unit.end, unit.start + _MAX_READ_CHARS)]
+        words = text[unit.start : unit.end]
         if masks and _FOREIGN_HINT.search(words):
             words, count = _FOREIGN.subn(" ", words)
             if count and len(words) < 40 and sum(map(str.isalpha, words)) < _MIN_LETTERS:
@@ -410,7 +412,7 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning) -> list[i
 
 def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
     """Return each unit's log-likelihood ratios to its best language, at least `-max_loss`; 0 without enough letters."""
-    factor = tuning.per_unit + tuning.per_root_letters * np.sqrt(evidence.letters / 50)
+    factor = tuning.per_unit + tuning.per_root_letters * np.sqrt(np.minimum(evidence.letters, _MAX_READ_CHARS) / 50)
     factor[evidence.letters < _MIN_LETTERS] = 0.0
     weights = evidence.scores * factor.astype(np.float32)[:, None]
     weights -= weights.max(axis=1, keepdims=True)
@@ -419,9 +421,9 @@ def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
 
 def _settle_han(evidence: _Evidence, weights: _Floats) -> None:
     """In a text with kana, let lines of ideographs alone (names, lists) be Japanese as well as Chinese."""
-    if not {"ja", "zh"} <= set(evidence.languages):
+    pair = _japanese_and_chinese(evidence.languages)
+    if not pair or weights[:, pair].max() <= -1:
         return
-    pair = [evidence.languages.index("ja"), evidence.languages.index("zh")]
     rows = np.flatnonzero((weights[:, pair] > -1).any(axis=1) & (evidence.letters > 0)).tolist()
     if not any(_KANA.search(evidence.texts[row]) for row in rows):
         return
@@ -429,6 +431,11 @@ def _settle_han(evidence: _Evidence, weights: _Floats) -> None:
         text = evidence.texts[row]
         if not _KANA.search(text) and not _CHINESE.search(text) and _in_japanese_set(text):
             weights[row, pair] = weights[row, pair].max()
+
+
+@lru_cache(maxsize=4)
+def _japanese_and_chinese(languages: tuple[str, ...]) -> list[int]:
+    return [languages.index(name) for name in ("ja", "zh") if name in languages]
 
 
 def _in_japanese_set(text: str) -> bool:
@@ -651,7 +658,8 @@ def _names(evidence: _Evidence, columns: Sequence[int], detector: Detector) -> d
     """Return the tag of each language found.
 
     Where CLD2 confirms the detector that split the text, it is the column's own. Otherwise three detectors vote on the
-    whole of what was found, each on the languages it knows: some languages only one of them has ever seen.
+    whole of what was found, each on the languages it knows: some languages only one of them has ever seen. Where they
+    disagree widely, the text is left undetermined.
     """
     names: dict[int, str] = {-1: NO_LANGUAGE}
     for column in sorted(set(columns) - {-1}, key=columns.index):
@@ -660,6 +668,9 @@ def _names(evidence: _Evidence, columns: Sequence[int], detector: Detector) -> d
             sample = _sample(evidence, [row for row, c in enumerate(columns) if c == column])
             if detectors.cld2(sample[:_GLANCE_CHARS]).get(own, 0.0) < _SURE:
                 name = _vote(sample, own)
+                if name == UNDETERMINED and len(set(columns) - {-1}) > 1:
+                    # Two languages that nobody can name are still two.
+                    name = own
         names[column] = own if name in names.values() else name
     return names
 
@@ -693,6 +704,9 @@ def _vote(sample: str, own: str) -> str:
         # Not quite the mean of those who know the language: one alone is less to be trusted than two who agree.
         return (given / able**0.7 if able else 0.0), name
 
-    best = max(approval(name) for _, _, found in votes for name in found)
-    # The detector that split the text had the choice, and all of the text to choose by.
-    return own if best[1] in model.languages and best[0] < _OWN_BONUS * approval(own)[0] else best[1]
+    approved, best = max(approval(name) for _, _, found in votes for name in found)
+    # Where it knew the winner too, the detector that split the text had the choice, and more text to choose by.
+    common = all(own in known for _, known, _ in votes)
+    if common and best in model.languages and approved < _OWN_BONUS * approval(own)[0]:
+        return own
+    return best if approved >= _MIN_APPROVAL else UNDETERMINED

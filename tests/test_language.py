@@ -43,6 +43,10 @@ def stage(text: str, config: Config | None = None) -> Document:
     return split_languages([segment(Document(text))], config or Config())[0]
 
 
+def langs(document: Document) -> set[str]:
+    return {span.lang for span in document.spans}
+
+
 @pytest.mark.parametrize("case", list(cases("language.jsonl")))
 def test_stretches_of_one_language(case):
     text = case["text"]
@@ -65,7 +69,10 @@ def test_the_stage_keeps_text_names_every_span_and_settles(documents, detector):
     before = [segment(Document(text)) for text in documents]
     after = split_languages(before, config)
     assert [document.text for document in after] == documents
-    assert all(span.lang != "und" for document in after for span in document.spans)
+    # What cannot be named is kept whole.
+    assert all(
+        {span.lang for span in document.spans} <= {"und", "zxx"} for document in after if "und" in langs(document)
+    )
     # Alone or in a batch, once or twice: the same.
     assert after == [split_languages([document], config)[0] for document in before]
     assert after == split_languages(after, config)
@@ -154,6 +161,12 @@ def test_lines_without_words_are_in_no_language():
     document = stage(f"{EN}\n17\n{EN}\n—\nEDH: https://www.elsalvador.com/noticias/1198146/\nFeb 5, 2025\n")
     assert [span.lang for span in document.spans] == ["en", "zxx", "en", "zxx", "zxx", "en"]
     assert [part.lang for part in document.parts()] == ["en"]
+
+
+def test_made_up_words_are_left_undetermined():
+    document = stage("Kwizzle fromp tandle brixo mulvent garbo zilch prondo.")
+    assert [span.lang for span in document.spans] == ["und"]
+    assert [part.lang for part in document.parts()] == ["und"]
 
 
 def test_naive_bayes_scores_as_py3langid_does():
