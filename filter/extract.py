@@ -17,6 +17,8 @@ _META_CHARSET = re.compile(
     rb"<(?:meta|\?xml)[^>]{0,500}?(?:charset|encoding)\s*=\s*[\"']?\s*([a-z0-9_.:-]+)", re.IGNORECASE
 )
 _META_WITHIN = 4096
+_LONG_TAG = re.compile(r"<[A-Za-z][^<>]{20000}[^<>]*")
+_MAX_ATTRIBUTES = 5000
 _MIN_SHARE = 0.4  # of the visible text; below it extraction is tried another way
 _MUCH_LONGER = 1.5
 # References to control characters but tab, line feed and carriage return.
@@ -66,13 +68,24 @@ def _html_text(record: Record, config: Config) -> str:
         raise InputError(reason, remedy="raise max_text_chars, or cut the page")
     try:
         page = _mended(_decoded(html) if isinstance(html, bytes) else html)
+        _check_tags(page)
         text = _main_text(page)
+    except InputError:
+        raise
     except Exception as error:  # whatever trips the parsers below, it is this page
         reason = f"HTML that cannot be parsed ({type(error).__name__}: {error})"
         raise InputError(reason, remedy=_PAGE_REMEDY) from error
     if not text or not text.strip():
         raise InputError("no text found in the HTML", remedy=_PAGE_REMEDY)
     return text
+
+
+def _check_tags(page: str) -> None:
+    """Refuse a tag of very many attributes: the parser takes minutes for one, as it compares each with all others."""
+    for tag in _LONG_TAG.finditer(page):
+        if tag[0].count("=") > _MAX_ATTRIBUTES:
+            reason = f"HTML with more than {_MAX_ATTRIBUTES:,} attributes in a tag, at character {tag.start():,}"
+            raise InputError(reason, remedy=_PAGE_REMEDY)
 
 
 def _main_text(page: str) -> str | None:

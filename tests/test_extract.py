@@ -118,6 +118,17 @@ def test_fault_of_the_parser_is_the_fault_of_the_page(fault, monkeypatch):
         text_of(page(""))
 
 
+def test_tag_of_very_many_attributes_is_refused_at_once():
+    attributes = " ".join(f'a{number}="x"' for number in range(100_000))
+    with pytest.raises(InputError, match="more than 5,000 attributes in a tag, at character 60"):
+        text_of(page(f"<p {attributes}>{PARAGRAPHS[0]}</p>"))
+
+
+def test_long_picture_in_an_attribute_is_no_hindrance():
+    picture = f'<img src="data:image/png;base64,{"A" * 200_000}==">'
+    assert PARAGRAPHS[0] in text_of(page(article(*PARAGRAPHS, picture)))
+
+
 def test_limit_counts_the_page():
     with pytest.raises(InputError, match="over the limit of 10"):
         extract(Record(html="<p>" * 4), Config(max_text_chars=10))
