@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .config import Config
@@ -90,7 +90,11 @@ def prepare_items(items: Iterable[Item | Rejection], config: Config) -> Iterator
 
 def _prepared(item: Item, config: Config) -> Outcome:
     try:
-        return Analysed(prepare(item.record, config), item)
+        document = prepare(item.record, config)
+        if item.record.html is not None:
+            # A page is many times as large as its text, and has served: a batch of texts must not hold their pages.
+            item = replace(item, record=replace(item.record, text=document.text, html=None))
+        return Analysed(document, item)
     except InputError as error:
         return _rejection(item, error)
     except (TextsieveError, ImportError, MemoryError):  # no fault of the document

@@ -53,6 +53,13 @@ def test_no_more_is_read_than_a_batch():
     assert len(read) == 30
 
 
+def test_pages_are_not_held_once_their_text_is_taken():
+    page = f"<p>The river rose two metres overnight.</p><!-- {'x' * 5000} -->"
+    (outcome,) = analyse([Item(Record(html=page), "in")], Config())
+    assert outcome.item.record.html is None
+    assert outcome.item.record.text == outcome.document.text == "The river rose two metres overnight."
+
+
 def test_rejections_do_not_gather_either():
     rejections = (REJECTION for _ in itertools.count())
     assert len(list(itertools.islice(analyse(rejections, Config(batch_chars=10_000)), 100))) == 100
