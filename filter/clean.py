@@ -76,7 +76,9 @@ class _Lines:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def structural(self, i: int, name: str, category: str, score: float, reason: str, label: Label = "boilerplate") -> None:
+    def structural(
+        self, i: int, name: str, category: str, score: float, reason: str, label: Label = "boilerplate"
+    ) -> None:
         self.marks[i] = Mark(label, category, score, f"rule:structure/{name}", reason)
 
     def category(self, i: int) -> str:
@@ -147,9 +149,7 @@ def _with_marks(document: Document, marks: Sequence[Mark | None]) -> Document:
             spans.append(replace(span, label="content", score=0.0, source="default", category="", reasons=()))
         else:
             label, category, score, source, reason = found
-            spans.append(
-                replace(span, label=label, category=category, score=score, source=source, reasons=(reason,))
-            )
+            spans.append(replace(span, label=label, category=category, score=score, source=source, reasons=(reason,)))
     return replace(document, spans=tuple(spans))
 
 
@@ -216,7 +216,11 @@ def _is_list(text: str) -> bool:
 
 def _list_below(lines: _Lines, heading: int) -> Iterator[int]:
     below = range(heading + 1, min(len(lines), heading + 1 + MAX_LIST_LINES))
-    if heading + 1 < len(lines) and len(_ITEM.split(lines.texts[heading + 1])) >= 3 and _is_list(lines.texts[heading + 1]):
+    if (
+        heading + 1 < len(lines)
+        and len(_ITEM.split(lines.texts[heading + 1])) >= 3
+        and _is_list(lines.texts[heading + 1])
+    ):
         yield heading + 1
         return
     for i in below:
@@ -233,7 +237,9 @@ def _counts(lines: _Lines) -> None:
         under_headline = i == 1 and lines.words[0] >= 3 and lines.words[0] <= 30 and not lines.texts[0].endswith(".")
         before_prose = i + 1 < len(lines) and lines.words[i + 1] >= 10
         if under_headline and before_prose:
-            lines.structural(i, "share-count", "social", 0.9, "A small number alone under the headline: shares or comments.")
+            lines.structural(
+                i, "share-count", "social", 0.9, "A small number alone under the headline: shares or comments."
+            )
         elif {lines.category(i - 1), lines.category(i + 1)} & {"social", "comments"}:
             lines.structural(i, "share-count", "social", 0.9, "A small number beside share or comment buttons.")
 
@@ -243,7 +249,9 @@ def _datelines(lines: _Lines) -> None:
     for i in range(1, min(len(lines), 6)):
         if _DASH.match(lines.texts[i]) and _AGENCY.match(lines.texts[i - 1]):
             for j in (i - 1, i):
-                lines.structural(j, "dateline", "metadata", 0.8, "The name of an agency and a dash, on lines of their own.")
+                lines.structural(
+                    j, "dateline", "metadata", 0.8, "The name of an agency and a dash, on lines of their own."
+                )
 
 
 def _weak_beside_hits(lines: _Lines) -> None:
@@ -271,7 +279,9 @@ def _between(lines: _Lines) -> None:
             continue
         if all(lines.words[i] <= MAX_BETWEEN_WORDS and not lines.is_sentence(i) for i in gap):
             for i in gap:
-                lines.structural(i, "between", lines.category(before), 0.75, "A short line inside a block of boilerplate.")
+                lines.structural(
+                    i, "between", lines.category(before), 0.75, "A short line inside a block of boilerplate."
+                )
         elif len(gap) == 1 and sides <= PLEAS - {"comments", "newsletter"} and lines.words[gap[0]] <= MAX_PLEA_WORDS:
             inside = lines.category(before - 1) in PLEAS or lines.category(after + 1) in PLEAS
             if inside:
@@ -308,7 +318,9 @@ def _shingles(text: str) -> set[tuple[str, ...]]:
 
 def _repeats(lines: _Lines) -> None:
     """Mark short lines that come again and again between paragraphs, and every copy of a line marked elsewhere."""
-    keys = [fold(text) if words <= MAX_REPEATED_WORDS else "" for text, words in zip(lines.texts, lines.words, strict=True)]
+    keys = [
+        fold(text) if words <= MAX_REPEATED_WORDS else "" for text, words in zip(lines.texts, lines.words, strict=True)
+    ]
     counts = Counter(key for key in keys if key)
     marked = {key for key, found in zip(keys, lines.marks, strict=True) if key and found}
     for i, key in enumerate(keys):

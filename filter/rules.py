@@ -34,7 +34,15 @@ FAMILIES = PACKS / "families.toml"
 MAX_CHARS = 480
 """Longer lines are prose that no rule may judge; skipping them keeps matching off nine tenths of the text."""
 
-_STRIPPED_MARKS = dict.fromkeys([*range(0x300, 0x370), 0x640, *range(0x64B, 0x656), 0x670, 0xAD, 0x200B, 0x200C, 0x200D])
+MAX_AMBIGUOUS_CHARS = 10
+"""A line of more Chinese characters without kana is not Japanese, one with kana not Chinese."""
+
+MIN_FUNCTION_WORDS = 3
+"""How many function words of one language a line holds before it is no longer read as another one."""
+
+_STRIPPED_MARKS = dict.fromkeys(
+    [*range(0x300, 0x370), 0x640, *range(0x64B, 0x656), 0x670, 0xAD, 0x200B, 0x200C, 0x200D]
+)
 # Letters that Unicode does not decompose into a base letter and an accent.
 _BASE_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ı": "i", "ћ": "ћ"}
 _FOLD_TABLE = str.maketrans({**{chr(mark): None for mark in _STRIPPED_MARKS}, **_BASE_LETTERS})
@@ -42,6 +50,7 @@ _SEAM = re.compile(r"(?<=[a-zß-öø-ÿа-яё])(?=[A-ZÀ-ÖØ-ÞА-ЯЁ¿¡])")
 _NO_SEAM = re.compile(r"[#@]\S+|\S+\.\S+/\S*")
 _NOT_WORD = re.compile(r"[^\w@#©%&+€$£\n]+")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_KANA = re.compile(r"[\u3040-\u30ff]")
 _ESCAPE = re.compile(r"(\\[pP](?:\{\^?\w+\}|\w)|\\x\{\w+\}|\\.|\[:\^?\w+:\])", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_-]*)\}")
 _MARK = "\ue000"  # private use: survives folding up to the last step, and no site means anything by it
@@ -109,31 +118,39 @@ class Rules:
     ['rule:en/consent', None]
     """
 
-    def __init__(self, rules: Sequence[Rule], cases: Sequence[Sequence[Case]], patterns: Sequence[str], speech: _Speech):
+    def __init__(
+        self, rules: Sequence[Rule], cases: Sequence[Sequence[Case]], patterns: Sequence[str], speech: _Speech
+    ) -> None:
         self.rules = tuple(rules)
-        self._set = re2.Set.SearchSet(_options())
-        for pattern in patterns:
-            self._set.Add(pattern)
-        if patterns:
-            self._set.Compile()
-        self._empty = not patterns
-        self._patterns = tuple(patterns)
-        self._topics: dict[int, Any] = {}
-        self._speech = speech
-        # A case is looked at only when its first pattern was found.
-        self._triggered: dict[int, list[tuple[int, Case]]] = {}
         self._cases = cases
+        self._patterns = tuple(patterns)
+        self._speech = speech
+        self._compiled: dict[int, Any] = {}
+        self._topics: dict[int, Any] = {}
+        # A case is looked at only when its first pattern was found, so that only first patterns run on every line.
+        self._triggered: dict[int, list[tuple[int, Case]]] = {}
         for number, ways in enumerate(cases):
             for case in ways:
                 self._triggered.setdefault(case.needs[0], []).append((number, case))
+        # RE2 remembers a state for each mix of patterns it is in the middle of. Patterns that start the line drop out
+        # at once, those that may stand anywhere stay to the end: kept apart, both need few states.
+        first = [(number, self._patterns[number]) for number in self._triggered]
+        self._sets = (
+            _PatternSet([(number, pattern) for number, pattern in first if pattern.startswith("^")]),
+            _PatternSet([(number, pattern) for number, pattern in first if not pattern.startswith("^")]),
+        )
+
+    def _finds(self, number: int, text: str) -> bool:
+        pattern = self._compiled.get(number)
+        if pattern is None:
+            pattern = self._compiled[number] = re2.compile(self._patterns[number], _options())
+        return pattern.search(text) is not None
 
     def match(self, lines: Sequence[str]) -> list[Match | None]:
         """Return for each line the first rule that holds, or None.
 
         A rule that holds by itself goes before one that holds weakly. Lines over MAX_CHARS code points match nothing.
         """
-        if self._empty:
-            return [None] * len(lines)
         return [self._match(text) if text else None for text in fold_lines(lines)]
 
     def mentions(self, rule: Rule, text: str) -> bool:
@@ -154,7 +171,7 @@ class Rules:
     def matching(self, line: str) -> list[Rule]:
         """Return every rule that holds for a line, for checking rules; much slower than `match`."""
         text = fold_lines([line])[0]
-        found = [self._hold(variant) for variant in _variants(text)] if text and not self._empty else []
+        found = [self._hold(variant) for variant in _variants(text)] if text else []
         return [self.rules[number] for number in sorted({number for holds in found for number, _ in holds})]
 
     def _match(self, text: str) -> Match | None:
@@ -169,20 +186,25 @@ class Rules:
     def _hold(self, text: str) -> list[tuple[int, bool]]:
         """Return the number of each rule that holds for a folded line, and whether weakly."""
         text = text.replace("\x00", "")
-        found = self._set.Match(text) or ()
-        triggered = self._triggered
-        if not any(pattern in triggered for pattern in found):
+        triggers = [trigger for patterns in self._sets for trigger in patterns.match(text)]
+        if not triggers:
             return []
-        here = set(found)
         words = word_count(text)
         holds: dict[int, bool] = {}
-        for pattern in found:
-            for number, case in triggered.get(pattern, ()):
+        known: dict[int, bool] = {}
+
+        def found(pattern: int) -> bool:
+            if pattern not in known:
+                known[pattern] = self._finds(pattern, text)
+            return known[pattern]
+
+        for trigger in triggers:
+            for number, case in self._triggered[trigger]:
                 if (
                     case.min_words <= words <= case.max_words
                     and len(text) - 2 <= case.max_chars
-                    and here.issuperset(case.needs)
-                    and here.isdisjoint(case.unless)
+                    and all(map(found, case.needs[1:]))
+                    and not any(map(found, case.unless))
                     and self._speech.plausible(self.rules[number].lang, text)
                 ):
                     holds[number] = holds.get(number, True) and case.weak
@@ -262,6 +284,22 @@ def word_count(folded: str) -> float:
     return blanks + (wide - min(wide, blanks) if wide < 2 else wide / 2 - 1) if wide else blanks
 
 
+class _PatternSet:
+    """Tells which of some patterns are found in a line, in one pass."""
+
+    def __init__(self, patterns: Sequence[tuple[int, str]]) -> None:
+        self._numbers = [number for number, _ in patterns]
+        self._set = re2.Set.SearchSet(_options())
+        for _, pattern in patterns:
+            self._set.Add(pattern)
+        if patterns:
+            self._set.Compile()
+
+    def match(self, text: str) -> list[int]:
+        found = self._set.Match(text) if self._numbers else None
+        return [self._numbers[i] for i in found] if found else []
+
+
 class _Speech:
     """Tells by function words whether a line may be in the language of a rule.
 
@@ -278,11 +316,18 @@ class _Speech:
         return {lang: sum(token in words for token in tokens) for lang, words in self._words.items()}
 
     def plausible(self, lang: str, text: str) -> bool:
-        own = self._words.get(lang)
-        if own is None:
+        if (
+            lang in ("ja", "zh")
+            and len(_WIDE.findall(text)) > MAX_AMBIGUOUS_CHARS
+            and (_KANA.search(text) is None) == (lang == "ja")
+        ):
+            return False
+        if lang not in self._words:
             return True
         counts = self._counts(text)
-        return counts[lang] + 1 >= max(counts.values())
+        best = max(counts.values())
+        # Short lines share words by chance.
+        return best < MIN_FUNCTION_WORDS or counts[lang] + 1 >= best
 
 
 _RULE_KEYS = {
@@ -406,7 +451,8 @@ class _Compiler:
         )
 
     def _number(self, pattern: str, where: str) -> int:
-        if pattern not in self._patterns:
+        # Shipped patterns are compiled when first needed: a test has seen to it that they can be.
+        if pattern not in self._patterns and not where.startswith(str(PACKS)):
             try:
                 re2.compile(pattern, _options())
             except re2.error as error:
@@ -414,8 +460,7 @@ class _Compiler:
                 raise RuleError(
                     f"{where}: pattern cannot be compiled: {reason}; RE2 has no look-around and no backreferences"
                 ) from error
-            self._patterns[pattern] = len(self._patterns)
-        return self._patterns[pattern]
+        return self._patterns.setdefault(pattern, len(self._patterns))
 
 
 def _options() -> re2.Options:
