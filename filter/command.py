@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A terminal of another encoding shows what it cannot show as an escape, and does not stop for it.
         sys.stdout.reconfigure(errors="backslashreplace")
     command: Callable[[argparse.Namespace], int] = options.command
+    # What the parser complains of is said in our own words; without a handler Python would print it.
+    logging.getLogger("trafilatura").addHandler(logging.NullHandler())
     # So that a terminated run removes its partial files as an interrupted one does. Elsewhere than in the main thread
     # somebody else handles signals.
     handles_signals = threading.current_thread() is threading.main_thread()

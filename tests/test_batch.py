@@ -54,7 +54,7 @@ def test_no_more_is_read_than_a_batch():
 
 
 def test_pages_are_not_held_once_their_text_is_taken():
-    page = f"<p>The river rose two metres overnight.</p><!-- {'x' * 5000} -->"
+    page = f"<html><body><p>The river rose two metres overnight.</p></body></html><!-- {'x' * 5000} -->"
     (outcome,) = analyse([Item(Record(html=page), "in")], Config())
     assert outcome.item.record.html is None
     assert outcome.item.record.text == outcome.document.text == "The river rose two metres overnight."

@@ -148,6 +148,13 @@ def test_stream_from_standard_input_to_standard_output(data):
     assert record["source"]["path"] == "-"
 
 
+def test_parser_does_not_print_besides():
+    ran = module("run", "-", "-o", "-", "--from", "html", input=b"no markup")
+    first, second = ran.stderr.decode().splitlines()
+    assert ran.returncode == 1
+    assert first.startswith("textsieve: -: no text found in the HTML; ") and second.startswith("0 documents")
+
+
 def test_text_files_need_a_folder(folder, capsys):
     assert main(["run", "a.txt", "-o", "-", "--to", "text"]) == 2
     assert "name a folder with -o" in capsys.readouterr().err
