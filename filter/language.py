@@ -66,7 +66,20 @@ _MIN_APPROVAL = 0.4
 
 
 class _Tuning(NamedTuple):
-    """What was fitted to labelled documents; log-likelihood ratios, in nats, unless named otherwise."""
+    """What was fitted to labelled documents; scores and prices are log-likelihood ratios, in nats.
+
+    Attributes:
+        per_unit, per_root_letters: what a detector's score is multiplied by: the first, and the second times the root of
+            the unit's letters over 50.
+        max_loss: how much worse than the best a language can be in one unit; a unit is never worth more than this.
+        switch: what a change of language costs before a LINE, behind a SEPARATOR, behind a SENTENCE.
+        min_gain: what a language must explain better than all others together to be one of the text's.
+        rare: how many times as much a language must explain that few detectors know.
+        name_weight: what a letter in a capitalised word counts; 2 in all others, up to 1 on average.
+        min_run_letters: a stretch of fewer belongs to its longer neighbour.
+        adapt: how many observations the usual prices weigh against those of the document.
+        max_quoted_share: a language with a smaller share of the letters, always inside one other, is quoted.
+    """
 
     per_unit: float = 0.6
     per_root_letters: float = 0.8
@@ -552,7 +565,7 @@ def _halves(evidence: _Evidence, proof: _Floats, mark: str, tuning: _Tuning) -> 
     """
     behind: list[bool] = []
     for unit in evidence.units:
-        behind.append(unit.kind != LINE and (unit.mark == mark or behind[-1]))
+        behind.append(unit.kind != LINE and (unit.mark == mark or bool(behind and behind[-1])))
     side = np.array(behind)
     left, right = proof[~side].sum(axis=0), proof[side].sum(axis=0)
     first, second = int(left.argmax()), int(right.argmax())
@@ -688,6 +701,7 @@ def _sample(evidence: _Evidence, rows: Sequence[int]) -> str:
 
 
 def _vote(sample: str, own: str) -> str:
+    """Return the tag that the three detectors together give a sample, `und` where they do not agree on any."""
     model = detectors.naive_bayes()
     scores = model.scores([sample])[0]
     odds = np.exp(scores - scores.max())

@@ -147,6 +147,18 @@ def test_boilerplate_gets_its_language_but_no_say():
     assert [part.lang for part in result.parts()] == ["en"]
 
 
+def test_content_may_start_inside_a_line():
+    text = (
+        "Sign up for our weekly newsletter today. The court met — the judge spoke — the minister left — and it rained."
+    )
+    spans = (
+        replace(segment(Document(text)).spans[0], end=41, label="boilerplate"),
+        replace(segment(Document(text)).spans[0], start=41),
+    )
+    result = split_languages([Document(text).with_spans(spans)], Config())[0]
+    assert [(span.label, span.lang) for span in result.spans] == [("boilerplate", "en"), ("content", "en")]
+
+
 def test_a_removed_line_keeps_its_label_when_cut():
     document = segment(Document(f"{EN}\nSign up for our weekly newsletter — Suscríbete a nuestro boletín semanal"))
     marked = document.with_spans(
