@@ -18,7 +18,7 @@ import numpy as np
 from .config import Config
 from .document import Document, Label, Span
 from .profiles import MIN_SCORES, load_profiles, mark_site_lines
-from .rules import Match, Rules, fold, load_packs
+from .rules import Match, Rules, load_packs
 
 __all__ = ["clean", "mark"]
 
@@ -197,15 +197,15 @@ def _tag_lists(lines: _Lines) -> None:
         found = lines.marks[i]
         if i < len(lines) / 2:
             continue
-        if found is None and (parts := _HEADING.match(text)) and _is_tag_heading(parts[1]) and _is_list(parts[2]):
+        if found is None and (parts := _HEADING.match(text)) and _is_tag_heading(lines.rules, parts[1]) and _is_list(parts[2]):
             lines.structural(i, "tag-block", "", 0.95, "A list of keywords behind its heading.", "spam")
         elif found is not None and found.source == TAG_BLOCK:
             for j in _list_below(lines, i):
                 lines.structural(j, "tag-block", "", 0.9, "A list of keywords below its heading.", "spam")
 
 
-def _is_tag_heading(text: str) -> bool:
-    match = load_packs().match([text])[0]
+def _is_tag_heading(rules: Rules, text: str) -> bool:
+    match = rules.match([text])[0]
     return match is not None and match.rule.source == TAG_BLOCK
 
 
@@ -319,7 +319,7 @@ def _shingles(text: str) -> set[tuple[str, ...]]:
 def _repeats(lines: _Lines) -> None:
     """Mark short lines that come again and again between paragraphs, and every copy of a line marked elsewhere."""
     keys = [
-        fold(text) if words <= MAX_REPEATED_WORDS else "" for text, words in zip(lines.texts, lines.words, strict=True)
+        text.casefold() if words <= MAX_REPEATED_WORDS else "" for text, words in zip(lines.texts, lines.words, strict=True)
     ]
     counts = Counter(key for key in keys if key)
     marked = {key for key, found in zip(keys, lines.marks, strict=True) if key and found}

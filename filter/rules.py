@@ -40,15 +40,13 @@ MAX_AMBIGUOUS_CHARS = 10
 MIN_FUNCTION_WORDS = 3
 """How many function words of one language a line holds before it is no longer read as another one."""
 
-_STRIPPED_MARKS = dict.fromkeys(
-    [*range(0x300, 0x370), 0x640, *range(0x64B, 0x656), 0x670, 0xAD, 0x200B, 0x200C, 0x200D]
-)
+# Accents, Arabic vowel signs and the stretching stroke, soft hyphens and zero-width letters.
+_MARKS = re.compile(r"[\u0300-\u036f\u0640\u064b-\u0655\u0670\xad\u200b-\u200d]+")
 # Letters that Unicode does not decompose into a base letter and an accent.
-_BASE_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ı": "i", "ћ": "ћ"}
-_FOLD_TABLE = str.maketrans({**{chr(mark): None for mark in _STRIPPED_MARKS}, **_BASE_LETTERS})
+_BASE_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ı": "i"}
 _SEAM = re.compile(r"(?<=[a-zß-öø-ÿа-яё])(?=[A-ZÀ-ÖØ-ÞА-ЯЁ¿¡])")
 _NO_SEAM = re.compile(r"[#@]\S+|\S+\.\S+/\S*")
-_NOT_WORD = re.compile(r"[^\w@#©%&+€$£\n]+")
+_NOT_WORD = re.compile(r"[^\w@#©%&+€$£\n\ue000]+")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _ESCAPE = re.compile(r"(\\[pP](?:\{\^?\w+\}|\w)|\\x\{\w+\}|\\.|\[:\^?\w+:\])", re.DOTALL)
@@ -122,6 +120,7 @@ class Rules:
         self, rules: Sequence[Rule], cases: Sequence[Sequence[Case]], patterns: Sequence[str], speech: _Speech
     ) -> None:
         self.rules = tuple(rules)
+        self._numbers = {rule.source: number for number, rule in enumerate(self.rules)}
         self._cases = cases
         self._patterns = tuple(patterns)
         self._speech = speech
@@ -161,7 +160,7 @@ class Rules:
         >>> rules.mentions(newsletter, "Most newsletters are never opened.")
         True
         """
-        number = self.rules.index(rule)
+        number = self._numbers[rule.source]
         if number not in self._topics:
             first = {self._patterns[case.needs[0]] for case in self._cases[number]}
             words = sorted(pattern for pattern in first if not pattern.startswith("^"))
@@ -256,13 +255,15 @@ def _split_glued(line: str) -> str:
 def _fold(text: str) -> str:
     text = text.casefold()
     if not text.isascii():
-        text = unicodedata.normalize("NFKD", text).casefold().translate(_FOLD_TABLE)
-        text = unicodedata.normalize("NFC", text)
-    return _NOT_WORD.sub(_blank, text)
+        text = _strip_marks(text)
+    return _NOT_WORD.sub(" ", text).replace(_MARK, "\x00")
 
 
-def _blank(match: re.Match[str]) -> str:
-    return " \x00" if _MARK in match[0] else " "
+def _strip_marks(text: str) -> str:
+    text = _MARKS.sub("", unicodedata.normalize("NFKD", text).casefold())
+    for letter, base in _BASE_LETTERS.items():
+        text = text.replace(letter, base)
+    return unicodedata.normalize("NFC", text)
 
 
 def _variants(text: str) -> list[str]:
@@ -495,8 +496,7 @@ def _fold_pattern(text: str) -> str:
 
 
 def _fold_letters(text: str) -> str:
-    text = unicodedata.normalize("NFKD", text.casefold()).casefold().translate(_FOLD_TABLE)
-    return unicodedata.normalize("NFC", text).replace("'", " ").replace("’", " ")
+    return _strip_marks(text.casefold()).replace("'", " ").replace("’", " ")
 
 
 def _word_list(entries: Any, spaced: bool, where: str) -> str:
