@@ -69,8 +69,8 @@ class _Tuning(NamedTuple):
     """What was fitted to labelled documents; scores and prices are log-likelihood ratios, in nats.
 
     Attributes:
-        per_unit, per_root_letters: what a detector's score is multiplied by: the first, and the second times the root of
-            the unit's letters over 50.
+        per_unit, per_root_letters: what a detector's score is multiplied by: the first, and the second times the root
+            of the unit's letters over 50.
         max_loss: how much worse than the best a language can be in one unit; a unit is never worth more than this.
         switch: what a change of language costs before a LINE, behind a SEPARATOR, behind a SENTENCE.
         min_gain: what a language must explain better than all others together to be one of the text's.
