@@ -156,10 +156,13 @@ class NaiveBayes:
         path = Path(py3langid.__file__).parent / "data" / "model.npz.xz"
         weights, prior, classes, moves, rows, outputs = load_model(path)
         tags = [tag(str(name)) for name in classes]
-        # One column per class; the classes of one language (Serbian has one per script) side by side.
-        order = sorted((i for i, name in enumerate(tags) if name), key=lambda i: tags[i])
-        self.languages: tuple[str, ...] = tuple(sorted({name for name in tags if name}))
-        self._first = np.searchsorted([tags[i] for i in order], self.languages)
+        # One column per class: the first of each language, then the further ones (Serbian has one per script).
+        by_name = sorted((i for i, name in enumerate(tags) if name), key=lambda i: tags[i])
+        firsts = [i for n, i in enumerate(by_name) if not n or tags[by_name[n - 1]] != tags[i]]
+        further = [i for i in by_name if i not in firsts]
+        order = firsts + further
+        self.languages: tuple[str, ...] = tuple(tags[i] for i in firsts)
+        self._further = [(self.languages.index(tags[i]), len(firsts) + n) for n, i in enumerate(further)]
         self._weights = np.ascontiguousarray(np.asarray(weights)[:, order], dtype=np.float32)
         self._prior = np.asarray(prior, dtype=np.float32)[order]
         self._moves = np.asarray(moves)
@@ -206,7 +209,9 @@ class NaiveBayes:
         sizes = ends.astype(np.float32)
         sizes[1:] -= ends[:-1] + 1
         scores /= np.sqrt(np.maximum(sizes, 1))[:, None]
-        np.maximum.reduceat(scores, self._first, axis=1, out=rows)
+        rows[:] = scores[:, : len(self.languages)]
+        for language, column in self._further:
+            np.maximum(rows[:, language], scores[:, column], out=rows[:, language])
         rows[np.diff(bounds) == 0] = 0.0
 
     def _features(self, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
