@@ -1,7 +1,7 @@
 """Marks boilerplate: rules and structure first, then what is known of the site, then the learned line model.
 
-Each line is judged alone, then the unsure ones are settled by their neighbours. Every mark names its cause in `source`, and
-says it in words in `reasons`.
+Each line is judged alone, then the unsure ones are settled by their neighbours. Every mark names its cause in
+`source`, and says it in words in `reasons`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from .config import Config
+from .config import Config, Preset
 from .document import Document, Label, Span
 from .profiles import MIN_SCORES, load_profiles, mark_site_lines
 from .rules import Match, Rules, load_packs
@@ -26,7 +26,7 @@ PLEAS = frozenset({"paywall", "consent", "newsletter", "comments"})
 """Categories that come as blocks of sentences addressed to the reader."""
 
 CHROME = frozenset({*PLEAS, "social", "navigation", "legal"})
-"""Categories that come as blocks of short lines; advertisements and links to other articles stand alone inside articles."""
+"""Categories that come as blocks of short lines; advertisements and links to articles stand alone among prose."""
 
 MAX_LIST_LINES = 40
 MAX_TAG_WORDS = 4
@@ -40,6 +40,7 @@ LONG_PROSE_WORDS = 25
 MIN_SENTENCE_WORDS = 8
 MIN_TOPIC_WORDS = 15
 MIN_TOPIC_LINES = 3
+MAX_DATE_WORDS = 6
 TAG_BLOCK = "rule:structure/tag-block"
 
 BOM = "\ufeff"
@@ -50,6 +51,10 @@ _TERMINAL = tuple(".!?…。！？؟:;：；\"”»’)')")
 _ITEM = re.compile(r"\s*[,;|·•/،、，]\s*")
 _HEADING = re.compile(r"^\s*([^:：]{2,30})\s?[:：]\s*(.+)$", re.DOTALL)
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
+_DATE = re.compile(
+    r"\W*(?:[^\W\d]+\.?,?\s+)?(?:\d{1,2}\W+(?:[^\W\d]+\W+){0,2}|[^\W\d]+\W+\d{1,2}\w{0,2}\W+)(?:\d{1,2}\W+)?(?:19|20)\d\d\W*"
+)
+_MORE_CAREFUL: dict[Preset, Preset] = {"gentle": "gentle", "balanced": "gentle", "strict": "balanced"}
 _OWN_SOURCES = ("default", "repeat", "model:lines", "rule:")
 
 
@@ -85,6 +90,10 @@ class _Lines:
         """Return the category of a marked line, or nothing for a line that is unmarked or not there."""
         found = self.marks[i] if 0 <= i < len(self) else None
         return found.category if found else ""
+
+    def ends_soon(self, i: int) -> bool:
+        """Return whether hardly any prose follows a line."""
+        return sum(words >= MIN_TOPIC_WORDS for words in self.words[i + 1 :]) < MIN_TOPIC_LINES - 1
 
     def is_sentence(self, i: int) -> bool:
         return self.texts[i].endswith(_TERMINAL)
@@ -168,7 +177,7 @@ def _by_rules(lines: _Lines) -> None:
             if topics[rule.source]:
                 lines.matches[i] = Match(rule, weak=True)
                 continue
-        if rule.source == TAG_BLOCK and i < len(lines) / 2:
+        if rule.source == TAG_BLOCK and not lines.ends_soon(i):
             continue  # a paper's keywords stand at its head and belong to it
         lines.marks[i] = _rule_mark(match)
 
@@ -195,9 +204,13 @@ def _tag_lists(lines: _Lines) -> None:
     """Mark the keywords that follow a heading such as `Tags:`, on its line or below it."""
     for i, text in enumerate(lines.texts):
         found = lines.marks[i]
-        if i < len(lines) / 2:
-            continue
-        if found is None and (parts := _HEADING.match(text)) and _is_tag_heading(lines.rules, parts[1]) and _is_list(parts[2]):
+        if (
+            found is None
+            and lines.ends_soon(i)
+            and (parts := _HEADING.match(text))
+            and _is_tag_heading(lines.rules, parts[1])
+            and _is_list(parts[2])
+        ):
             lines.structural(i, "tag-block", "", 0.95, "A list of keywords behind its heading.", "spam")
         elif found is not None and found.source == TAG_BLOCK:
             for j in _list_below(lines, i):
@@ -272,7 +285,7 @@ def _beside_plea(lines: _Lines, i: int) -> bool:
 def _between(lines: _Lines) -> None:
     """Mark what stands inside a block: short lines between two hits, and one sentence inside a block of pleas."""
     hits = [i for i in range(len(lines)) if lines.marks[i] is not None]
-    for before, after in zip(hits, hits[1:], strict=False):
+    for before, after in pairwise(hits):
         gap = range(before + 1, after)
         sides = {lines.category(before), lines.category(after)}
         if not gap or len(gap) > MAX_BETWEEN_LINES or not sides <= CHROME:
@@ -319,7 +332,8 @@ def _shingles(text: str) -> set[tuple[str, ...]]:
 def _repeats(lines: _Lines) -> None:
     """Mark short lines that come again and again between paragraphs, and every copy of a line marked elsewhere."""
     keys = [
-        text.casefold() if words <= MAX_REPEATED_WORDS else "" for text, words in zip(lines.texts, lines.words, strict=True)
+        text.casefold() if words <= MAX_REPEATED_WORDS else ""
+        for text, words in zip(lines.texts, lines.words, strict=True)
     ]
     counts = Counter(key for key in keys if key)
     marked = {key for key, found in zip(keys, lines.marks, strict=True) if key and found}
@@ -376,11 +390,13 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
     texts = [_texts(document) for document in documents]
     known = [np.array([span.label != "content" for span in document.spans], dtype=bool) for document in documents]
     limit = threshold(config.preset)
+    # A whole sentence is more often genuine than a line of its length, and dearer to lose.
+    sentence_limit = threshold(_MORE_CAREFUL[config.preset])
     judged = []
     for document, own, scores, hits in zip(documents, texts, line_scores(texts, known), known, strict=True):
         spans = list(document.spans)
         for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
-            if spans[i].source == "default" and not _is_long_prose(own[i]):
+            if spans[i].source == "default" and not _is_spared(own[i], float(scores[i]), sentence_limit):
                 spans[i] = replace(
                     spans[i],
                     label="boilerplate",
@@ -393,8 +409,12 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
     return judged
 
 
-def _is_long_prose(text: str) -> bool:
-    return _words(text) >= LONG_PROSE_WORDS
+def _is_spared(text: str, score: float, sentence_limit: float) -> bool:
+    """Return whether a line is one that the model alone may not remove: long prose, an unsure sentence, a date."""
+    words = _words(text)
+    if words >= LONG_PROSE_WORDS or (words <= MAX_DATE_WORDS and _DATE.fullmatch(text) is not None):
+        return True
+    return words >= MIN_SENTENCE_WORDS and text.endswith(_TERMINAL) and score < sentence_limit
 
 
 def _guess(spans: Sequence[Span], i: int, text: str) -> str:

@@ -1,8 +1,8 @@
 """Loads rule packs and matches them against lines.
 
-A pack is a TOML file of word lists and rules; docs/rules.md describes it. Each rule says in `why` what it finds, and proves
-it with `hits` (lines it must find) and `misses` (prose with the same words that no rule may find). Matching is linear in
-the text whatever a rule says: every pattern runs in RE2, all of them in one pass over a line.
+A pack is a TOML file of word lists and rules; docs/rules.md describes it. Each rule says in `why` what it finds, and
+proves it with `hits` (lines it must find) and `misses` (prose with the same words that no rule may find). Matching is
+linear in the text whatever a rule says: every pattern runs in RE2.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ MAX_CHARS = 480
 """Longer lines are prose that no rule may judge; skipping them keeps matching off nine tenths of the text."""
 
 MAX_AMBIGUOUS_CHARS = 10
-"""A line of more Chinese characters without kana is not Japanese, one with kana not Chinese."""
+"""A longer line must be in the script of the rule's language; with kana it is Japanese, without Chinese."""
 
 MIN_FUNCTION_WORDS = 3
 """How many function words of one language a line holds before it is no longer read as another one."""
@@ -49,6 +49,12 @@ _NO_SEAM = re.compile(r"[#@]\S+|\S+\.\S+/\S*")
 _NOT_WORD = re.compile(r"[^\w@#©%&+€$£\n\ue000]+")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
+_SCRIPTS = {
+    "ar": re.compile(r"[\u0600-\u06ff]"),
+    "ja": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]"),
+    "ko": re.compile(r"[\uac00-\ud7a3]"),
+    "zh": re.compile(r"[\u4e00-\u9fff]"),
+}
 _ESCAPE = re.compile(r"(\\[pP](?:\{\^?\w+\}|\w)|\\x\{\w+\}|\\.|\[:\^?\w+:\])", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_-]*)\}")
 _MARK = "\ue000"  # private use: survives folding up to the last step, and no site means anything by it
@@ -230,6 +236,8 @@ def fold_lines(lines: Sequence[str]) -> list[str]:
     >>> fold_lines(["FlechaTu suscripción", "x" * 1000])
     [' flecha \x00tu suscripcion ', '']
     """
+    if not lines:
+        return []
     joined = "\n".join(
         _split_glued(line.replace("\n", " ") if "\n" in line else line) if len(line) <= MAX_CHARS else ""
         for line in lines
@@ -317,12 +325,11 @@ class _Speech:
         return {lang: sum(token in words for token in tokens) for lang, words in self._words.items()}
 
     def plausible(self, lang: str, text: str) -> bool:
-        if (
-            lang in ("ja", "zh")
-            and len(_WIDE.findall(text)) > MAX_AMBIGUOUS_CHARS
-            and (_KANA.search(text) is None) == (lang == "ja")
-        ):
+        script = _SCRIPTS.get(lang)
+        if script and len(text) > MAX_AMBIGUOUS_CHARS and script.search(text) is None:
             return False
+        if lang in ("ja", "zh") and len(_WIDE.findall(text)) > MAX_AMBIGUOUS_CHARS:
+            return (_KANA.search(text) is None) == (lang == "zh")
         if lang not in self._words:
             return True
         counts = self._counts(text)
@@ -351,8 +358,8 @@ def load_packs(paths: Iterable[str | Path] = (), *, shipped: bool = True) -> Rul
 @lru_cache(maxsize=8)
 def _load(paths: tuple[str, ...], shipped: bool) -> Rules:
     own = sorted(path for path in PACKS.glob("*.toml") if path != FAMILIES) if shipped else []
-    # Rules of no language first: they are the most certain.
-    own.sort(key=lambda path: (path.stem not in ("structure", "web"), path.stem))
+    # Rules of no language first: they are the most certain. Then English, which sites of all languages use.
+    own.sort(key=lambda path: (path.stem not in ("structure", "web"), path.stem != "en", path.stem))
     compiler = _Compiler(_read(FAMILIES))
     for path in [*map(Path, paths), *own]:
         compiler.add(path)
@@ -532,7 +539,7 @@ def _typed(entry: Mapping[str, Any], name: str, kind: type, default: Any, where:
     value = entry.get(name, default)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RuleError(f"{where}: {name} = {value!r} is not {kind.__name__}; correct it")
-    if kind is list and not all(isinstance(item, str) for item in value):
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
         raise RuleError(f"{where}: {name} holds something that is not text; write a list of lines in quotes")
     return value
 
@@ -557,10 +564,7 @@ def _problems(rules: Rules) -> Iterator[str]:
     for rule in rules.rules:
         for line in rule.hits:
             if rule not in rules.matching(line):
-                yield f"{rule.where}: {rule.source} does not find its hit {line!r}; widen the pattern or correct the hit"
+                yield f"{rule.where}: {rule.source} does not find its hit {line!r}; widen the pattern"
         for line, match in zip(rule.misses, rules.match(rule.misses), strict=True):
             if match is not None and not match.weak:
                 yield f"{rule.where}: {match.rule.source} finds the miss {line!r} of {rule.source}; narrow the pattern"
-
-
-assert {field.name for field in fields(Rule)} >= {"id", "pack", "label"}

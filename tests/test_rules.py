@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filter.errors import RuleError
+from filter.rules import MAX_CHARS, PACKS, Rule, check, fold, fold_lines, load_packs, word_count
+
+LANGUAGES = (
+    *("en", "es", "fr", "de", "it", "pt", "nl", "pl", "sv", "da", "no", "fi"),
+    *("cs", "ro", "el", "tr", "ru", "uk", "ar", "zh", "ja", "ko", "id", "ca"),
+)
+MIN_RECALL = 0.95
+RULE = """
+[[rule]]
+id = "plea"
+category = "newsletter"
+pattern = 'support our (work|mission)'
+max_words = 8
+why = "A plea for support."
+hits = ["Support our work!"]
+misses = ["They support our working hours."]
+"""
+
+
+def pack(folder: Path, text: str, name: str = "own.toml") -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def own_rules(folder: Path, text: str):
+    return load_packs([pack(folder, text)], shipped=False)
+
+
+def phrases() -> list[dict[str, str]]:
+    lines = (Path(__file__).parent / "cases" / "phrases.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_every_hit_is_found_and_every_miss_spared() -> None:
+    assert check(load_packs()) == []
+
+
+def test_every_shipped_rule_is_proved() -> None:
+    thin = [rule.where for rule in load_packs().rules if len(rule.hits) < 3 or len(rule.misses) < 2]
+    assert thin == []
+
+
+def test_every_shipped_pattern_compiles() -> None:
+    options = re2.Options()
+    options.log_errors = False
+    for pattern in load_packs()._patterns:
+        re2.compile(pattern, options)
+
+
+def test_every_language_has_every_family() -> None:
+    found = Counter((rule.pack, rule.category) for rule in load_packs().rules)
+    kinds = {category for pack, category in found if pack == "en"}
+    assert {(lang, kind) for lang in LANGUAGES for kind in kinds} <= set(found)
+
+
+@pytest.mark.parametrize("category", ["paywall", "consent", "newsletter", "comments"])
+def test_phrases_that_no_rule_was_written_from_are_found(category: str) -> None:
+    rows = [row for row in phrases() if row["category"] == category]
+    matches = load_packs().match([row["text"] for row in rows])
+    missed = [row["id"] for row, match in zip(rows, matches, strict=True) if match is None or match.weak]
+    assert len(missed) <= (1 - MIN_RECALL) * len(rows), missed
+
+
+def test_genuine_sentences_in_many_languages_are_spared(shared_dir: Path) -> None:
+    documents = map(json.loads, (shared_dir / "data/lang/dev.jsonl").read_text(encoding="utf-8").splitlines())
+    lines = [line for row in documents if row["kind"].startswith("mono") for line in row["text"].split("\n")]
+    found = [match for match in load_packs().match(lines) if match and not match.weak]
+    assert len(lines) > 2000
+    assert len(found) <= len(lines) / 500
+
+
+def test_a_rule_of_ones_own_is_found_before_the_shipped_ones(tmp_path: Path) -> None:
+    rules = load_packs([pack(tmp_path, RULE)])
+    match = rules.match(["Support our work!"])[0]
+    assert match is not None
+    assert match.rule.source == "rule:own/plea"
+
+
+def test_a_new_language_fills_in_the_families(tmp_path: Path) -> None:
+    text = """
+        lang = "xx"
+        [words]
+        ad = ["annoncu"]
+        app = ["appu"]
+        download = []
+        adblock = []
+        you = []
+        we = []
+        [[rule]]
+        family = "advertising"
+        hits = ["ANNONCU"]
+        misses = ["Annoncu zu."]
+    """
+    rules = own_rules(tmp_path, text)
+    assert check(rules) == []
+    assert rules.rules[0].category == "advertising"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("max_words = 8", "max_wordz = 8"), r"own.toml:2: unknown key 'max_wordz'"),
+        (("(work|mission)", "(?=work)"), r"own.toml:2: rule 'plea': pattern cannot be compiled"),
+        (("(work|mission)", "(work"), r"own.toml:2: rule 'plea': pattern cannot be compiled: missing \)"),
+        (("our (work", "{cause} (work"), r"own.toml:2: rule 'plea': no word list 'cause'"),
+        (('category = "newsletter"', 'category = "plea"'), r"own.toml:2: category = 'plea'; use one of"),
+        (('category = "newsletter"', ""), r"own.toml:2: rule 'plea' needs a category"),
+        (('id = "plea"', ""), r"own.toml:2: a rule needs an id"),
+        (('hits = ["Support our work!"]', ""), r"own.toml:2: rule 'plea' needs hits"),
+        (("max_words = 8", "max_words = true"), r"max_words = True is not int"),
+        (("max_words = 8", "max_words = "), r"own.toml:6: not TOML"),
+        (("[[rule]]", 'family = "x"\n[[rule]]'), r"stands in the shipped families.toml only"),
+        (('id = "plea"', 'family = "plea"'), r"own.toml:2: unknown family 'plea'"),
+    ],
+)
+def test_a_faulty_pack_is_refused_with_its_line(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    with pytest.raises(RuleError, match=message):
+        own_rules(tmp_path, RULE.replace(*change))
+
+
+def test_two_rules_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuleError, match=r"own.toml:11: a second rule 'plea'"):
+        own_rules(tmp_path, RULE + RULE)
+
+
+def test_a_missing_pack_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuleError, match=r"none.toml: cannot be read"):
+        load_packs([tmp_path / "none.toml"])
+
+
+def test_check_reports_a_hit_not_found_and_a_miss_found(tmp_path: Path) -> None:
+    text = RULE.replace("Support our work!", "Help us.").replace("They support our working hours.", "Support our work.")
+    problems = check(own_rules(tmp_path, text))
+    assert [problem.split("own.toml:2: ")[1].split(";")[0] for problem in problems] == [
+        "rule:own/plea does not find its hit 'Help us.'",
+        "rule:own/plea finds the miss 'Support our work.' of rule:own/plea",
+    ]
+
+
+def test_weak_rules_say_so() -> None:
+    strong, weak = load_packs().match(["Already a subscriber? Log in", "You can only stay connected on one device."])
+    assert strong is not None
+    assert weak is not None
+    assert (strong.weak, weak.weak) == (False, True)
+
+
+def test_long_lines_match_nothing() -> None:
+    assert load_packs().match(["Sign up for our newsletter. " * 40]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("line", "folded"),
+    [
+        ("  SUSCRÍBETE  al boletín! ", " suscribete al boletin "),
+        ("L’actualité", " l actualite "),
+        ("Łódź ørn İstanbul ısı", " lodz orn istanbul isi "),
+        ("share #MeToo @JaneDoe pic.twitter.com/AbC", " share #metoo @janedoe pic twitter com abc "),
+        ("اَلْمُشْتَرِكُونَ", " المشتركون "),
+        ("ｸｯｷｰ", " クッキー "),
+        ("—", ""),
+    ],
+)
+def test_folding(line: str, folded: str) -> None:
+    assert fold(line) == folded
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_folding_keeps_lines_apart(lines: list[str]) -> None:
+    folded = fold_lines(lines)
+    assert len(folded) == len(lines)
+    assert [fold(line) for line in lines] == [line.replace("\x00", "") for line in folded]
+
+
+@given(st.text(max_size=MAX_CHARS))
+def test_any_line_can_be_matched_and_counted(line: str) -> None:
+    assert len(load_packs().match([line])) == 1
+    assert word_count(fold(line)) >= 0 or not fold(line)
+
+
+def test_no_pattern_quotes_a_seed() -> None:
+    text = " ".join(path.read_text(encoding="utf-8") for path in (PACKS.parent.parent / "seeds").glob("*.txt"))
+    words = fold("x").strip() and " ".join(fold(line) for line in text.split("\n") if len(line) <= MAX_CHARS).split()
+    runs = {" ".join(words[i : i + 5]) for i in range(len(words))}
+    rules = load_packs()
+    assert [run for run in runs if any(f" {run} " in pattern for pattern in rules._patterns)] == []
+    assert all(isinstance(rule, Rule) for rule in rules.rules)
