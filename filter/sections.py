@@ -1,15 +1,317 @@
-"""Placeholder while the stage is written."""
+"""Marks sections that are machine-written filler, spam, or too broken to use. It relabels spans and removes nothing.
+
+Only content is judged; what the cleaner took for boilerplate is a likely border of a section. In a language that no
+machine-written text was learned in, filler is not looked for, rather than guessed at.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
+
+from . import section_features as sf
 from .config import Config
-from .document import Document
+from .document import NO_LANGUAGE, UNDETERMINED, Document, Label, Span
+from .section_model import FEATURES, Evidence, Found, SectionModel, stock_phrases
+from .store import load_model
 
-__all__ = ["classify_sections"]
+__all__ = ["classify_sections", "mark_sections"]
+
+SOURCE = "model:sections"
+BATCH_CHARS = 100_000
+MAX_TEXT_CHARS = 200_000
+"""A longer document is judged in pieces of this size, cut between lines."""
 
 
 def classify_sections(documents: Sequence[Document], config: Config) -> list[Document]:
-    """Return the documents unchanged."""
-    return list(documents)
+    """Return the documents with machine-written filler, spam and broken text labelled as such."""
+    return mark_sections(documents, _model())
+
+
+@lru_cache(maxsize=1)
+def _model() -> SectionModel:
+    model = load_model("sections")
+    return SectionModel.from_arrays(model.arrays, model.header)
+
+
+class Piece(NamedTuple):
+    """Some content spans of one document, as lines of a text of their own.
+
+    Attributes:
+        document: number of the document.
+        spans: number of the span that each line of the text came from.
+        text: the spans' text, one per line.
+        borders: lines that something else stood before: another language, or what the cleaner marked.
+    """
+
+    document: int
+    spans: list[int]
+    text: str
+    borders: list[int]
+
+
+def mark_sections(documents: Sequence[Document], model: SectionModel) -> list[Document]:
+    """Return the documents as `classify_sections` does, with a given model.
+
+    Every part of the text is judged by itself: filler among the content of one language, spam among all content.
+    """
+    marks: list[dict[int, Span]] = [{} for _ in documents]
+    done: set[int] = set()
+    for pieces in _batches(_pieces(documents, by_language=False)):
+        _mark_broken(documents, pieces, marks)
+        _mark_offers(documents, pieces, marks, model)
+        # A long document has pieces in several batches; its languages are gone through once.
+        numbers = [number for number in dict.fromkeys(piece.document for piece in pieces) if number not in done]
+        done.update(numbers)
+        for lang in model.evidence:
+            found = _pieces([documents[number] for number in numbers], by_language=True, lang=lang)
+            for part in _batches(piece._replace(document=numbers[piece.document]) for piece in found):
+                _mark_padding(documents, part, marks, model, lang)
+    return [
+        document.with_spans(marked.get(i, span) for i, span in enumerate(document.spans)) if marked else document
+        for document, marked in zip(documents, marks, strict=True)
+    ]
+
+
+def _mark_offers(
+    documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]], model: SectionModel
+) -> None:
+    for found in model.find_offers([piece.text for piece in pieces]):
+        if found.odds >= model.settings["offer_odds"]:
+            piece = pieces[found.document]
+            chance = model.chance(found.odds, "offers")
+            _mark(documents, marks, piece, found, "spam", chance, _offer_reasons(piece, found))
+
+
+def _mark_padding(
+    documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]], model: SectionModel, lang: str
+) -> None:
+    texts = [piece.text for piece in pieces]
+    for found in model.candidates(texts, lang, [_model_borders(piece) for piece in pieces]):
+        if found.odds >= model.settings["threshold"][lang]:
+            piece = pieces[found.document]
+            chance = model.chance(found.odds, "padding")
+            reasons = _reasons(piece, found, model.evidence[lang])
+            _mark(documents, marks, piece, found, "ai_padding", chance, reasons)
+
+
+def _pieces(documents: Sequence[Document], *, by_language: bool, lang: str = "") -> Iterator[Piece]:
+    """Yield the content of each document, all or that in one language; text in no language joins what is before it."""
+    for number, document in enumerate(documents):
+        spans: list[int] = []
+        lines: list[str] = []
+        borders: list[int] = []
+        named = (_language(span) for span in document.spans if span.label == "content")
+        # Text in no language at the head goes with the first language named.
+        current = next((name for name in named if name), "")
+        chars, interrupted = 0, False
+        for i, span in enumerate(document.spans):
+            if span.label == "content":
+                current = _language(span) or current
+            fits = not by_language or current == lang
+            text = " ".join(document.text[span.start : span.end].splitlines()).strip()
+            if span.label != "content" or not fits or not text:
+                interrupted = interrupted or bool(text)
+                continue
+            if interrupted:
+                borders.append(len(lines))
+                interrupted = False
+            spans.append(i)
+            lines.append(text)
+            chars += len(text)
+            if chars > MAX_TEXT_CHARS:
+                yield Piece(number, spans, "\n".join(lines), borders)
+                spans, lines, borders, chars = [], [], [], 0
+        if lines:
+            if interrupted:
+                borders.append(len(lines))
+            yield Piece(number, spans, "\n".join(lines), borders)
+
+
+def _language(span: Span) -> str:
+    return "" if span.lang in (UNDETERMINED, NO_LANGUAGE) else span.lang.split("-")[0]
+
+
+def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    # Arrays that fit the processor's cache are several times faster.
+    batch: list[Piece] = []
+    chars = 0
+    for piece in pieces:
+        batch.append(piece)
+        chars += len(piece.text)
+        if chars >= BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
+
+
+def _mark(
+    documents: Sequence[Document],
+    marks: list[dict[int, Span]],
+    piece: Piece,
+    found: Found,
+    label: Label,
+    score: float,
+    reasons: tuple[str, ...],
+    source: str = SOURCE,
+) -> None:
+    lines = _lines_with_words(piece.text)
+    for line in lines[found.first : found.last]:
+        i = piece.spans[line]
+        if i not in marks[piece.document]:
+            span = documents[piece.document].spans[i]
+            marks[piece.document][i] = replace(
+                span, label=label, score=round(score, 4), source=source, reasons=reasons, category=""
+            )
+
+
+@lru_cache(maxsize=256)
+def _lines_with_words(text: str) -> tuple[int, ...]:
+    """Return the numbers of the lines that have a token: the lines of the model."""
+    tokens = sf.tokenize([text])
+    lines = sf.split_lines(tokens)
+    ends = np.cumsum([len(line) + 1 for line in text.split("\n")])
+    return tuple(np.searchsorted(ends, tokens.start[lines.first], side="right").tolist())
+
+
+def _model_borders(piece: Piece) -> list[int]:
+    return np.searchsorted(_lines_with_words(piece.text), piece.borders).tolist() if piece.borders else []
+
+
+# --- reasons ----------------------------------------------------------------------------------------------------------
+
+
+def _section_text(piece: Piece, found: Found) -> str:
+    lines = piece.text.split("\n")
+    return "\n".join(lines[i] for i in _lines_with_words(piece.text)[found.first : found.last])
+
+
+def _reasons(piece: Piece, found: Found, evidence: Evidence) -> tuple[str, ...]:
+    """Say in words what weighed most: what stands out in the section, and the wording with the largest weights."""
+    value = dict(zip(FEATURES, found.features, strict=True))
+    text = _section_text(piece, found)
+    words = round(float(np.exp(value["log_words"])))
+    reasons = []
+    phrases = [phrase for phrase, _ in Counter(stock_phrases(text)).most_common(4)]
+    if len(phrases) > 1:
+        reasons.append("stock phrases: " + ", ".join(f"“{phrase}”" for phrase in phrases))
+    fresh = (value["new_names"] + value["new_numbers"]) * words / 100
+    if fresh < 1.5:
+        what = "no new names or numbers" if fresh < 0.5 else "one new name or number"
+        reasons.append(f"{what} in {words} words")
+    if value["known_content"] > 0.4:
+        reasons.append(f"{value['known_content']:.0%} of its words stand elsewhere in the document")
+    if value["sentence_variation"] < 0.3 and words > 60:
+        reasons.append(
+            f"sentence lengths nearly constant ({value['sentence_words']:.0f} ± {value['sentence_spread']:.0f} words)"
+        )
+    wording = evidence.wording(text)
+    if wording:
+        reasons.append("wording: " + ", ".join(f"“{phrase}”" for phrase in wording))
+    if value["contrast_word"] > 0 and value["contrast_shape"] > 0:
+        reasons.append("worded unlike the rest of the document")
+    return tuple(reasons)
+
+
+_CUES = (
+    ("links", re.compile(r"https?://\S+|www\.\S+|\b[\w-]+\.(?:com|net|org|info|shop|ru|example)\b", re.IGNORECASE)),
+    ("contacts", re.compile(r"[\w.+-]+@[\w-]+\.\w+|\b(?:whatsapp|telegram|skype|viber)\b", re.IGNORECASE)),
+    ("prices", re.compile(r"[$£€]\s?\d[\d,.]*|\d+\s?%", re.IGNORECASE)),
+    ("hashtags", re.compile(r"#\w+")),
+)
+
+
+def _offer_reasons(piece: Piece, found: Found) -> tuple[str, ...]:
+    text = _section_text(piece, found)
+    reasons = []
+    for name, pattern in _CUES:
+        hits = pattern.findall(text)
+        if hits:
+            reasons.append(
+                f"{len(hits)} {name if len(hits) > 1 else name[:-1]}: {', '.join(list(dict.fromkeys(hits))[:3])}"
+            )
+    commas = text.count(",") / max(1, len(text.split()))
+    if commas > 0.25:
+        reasons.append("a list of keywords")
+    return tuple(reasons) or ("wording of offers",)
+
+
+# --- broken text ------------------------------------------------------------------------------------------------------
+
+MIN_BROKEN_CHARS = 3
+MAX_BROKEN_SHARE = 0.02
+MIN_SYMBOL_CHARS = 80
+MIN_WORD_SHARE = 0.2
+MIN_REPEATED_WORDS = 40
+MIN_DISTINCT_SHARE = 0.35
+MAX_WORD_CHARS = 300
+MIN_GIBBERISH_WORDS = 12
+MAX_VOWELLESS_SHARE = 0.6
+
+# UTF-8 read as Latin-1 or Windows-1252: a lead byte's letter, then what its continuation bytes look like there.
+_MOJIBAKE = re.compile("\ufffd|[ÃÂÐÑ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€[\u0080-\u00bf™œ\u009d˜“”¦¢]|ï¿½")
+_MOJIBAKE_SIGNS = re.compile("[\ufffdÃÂÐâï]")
+_LATIN_WORD = re.compile(r"[A-Za-z]{4,}")
+_VOWEL = re.compile(r"[aeiouyAEIOUY]")
+_LETTERS_ONLY = re.compile(r"[A-Za-z]+$")
+
+
+def _mark_broken(documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]]) -> None:
+    for piece in pieces:
+        for line, text in enumerate(piece.text.split("\n")):
+            verdict = _broken(text)
+            if verdict:
+                i = piece.spans[line]
+                rule, score, reason = verdict
+                span = documents[piece.document].spans[i]
+                marks[piece.document][i] = replace(
+                    span,
+                    label="low_quality",
+                    score=round(score, 4),
+                    source=f"rule:quality/{rule}",
+                    reasons=(reason,),
+                    category="",
+                )
+
+
+def _broken(line: str) -> tuple[str, float, str] | None:
+    """Return rule, score and reason when a line is broken text, else None. Each rule is one share and one limit.
+
+    >>> _broken("The court met on Monday.") is None
+    True
+    >>> _broken("buy now " * 40)[0]
+    'repeated'
+    """
+    if _MOJIBAKE_SIGNS.search(line):
+        broken = sum(len(hit) for hit in _MOJIBAKE.findall(line))
+        if broken >= MIN_BROKEN_CHARS and broken / len(line) > MAX_BROKEN_SHARE:
+            return "encoding", 0.95, f"{broken} characters of broken encoding in {len(line)}"
+    if len(line) < MIN_SYMBOL_CHARS:
+        return None
+    words = line.split()
+    longest = max(map(len, words), default=0)
+    if longest > MAX_WORD_CHARS and _LETTERS_ONLY.match(max(words, key=len)):
+        return "unbroken", 0.95, f"a word of {longest} letters"
+    # A line that begins with a few letters is not made of signs: spares most lines the count.
+    wordish = len(line) if _LATIN_WORD.search(line[:80]) else sum(map(str.isalnum, line)) + line.count(" ")
+    if wordish / len(line) < MIN_WORD_SHARE:
+        return "symbols", 0.9, f"letters and digits make up {wordish / len(line):.0%}"
+    if len(words) >= MIN_REPEATED_WORDS:
+        grams = set(zip(words, words[1:], words[2:], strict=False))
+        share = len(grams) / (len(words) - 2)
+        if share < MIN_DISTINCT_SHARE:
+            return "repeated", 0.95, f"{1 - share:.0%} of its word sequences are repeats"
+    if len(words) >= MIN_GIBBERISH_WORDS and not _VOWEL.search("".join(words[:3])):
+        latin = _LATIN_WORD.findall(line)
+        if len(latin) >= MIN_GIBBERISH_WORDS:
+            share = sum(not _VOWEL.search(word) for word in latin) / len(latin)
+            if share > MAX_VOWELLESS_SHARE:
+                return "gibberish", 0.9, f"{share:.0%} of its words have no vowel"
+    return None

@@ -1,0 +1,482 @@
+"""The model behind `sections`: evidence per line, two line models, a segmentation, a judgement of what it found.
+
+1. Weights of word and shape n-grams add up to the evidence of a line. All of it is a table look-up.
+2. A first line model sets that against the neighbours and the rest of the document; most documents end here.
+3. A second line model compares each line with the likely machine-written and the likely genuine lines of its document.
+4. A two-state Viterbi turns its log odds into sections, and a last model judges each section as a whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import section_features as sf
+from .section_features import Floats, Ints, Lines
+
+__all__ = ["Evidence", "Found", "SectionModel", "Trees", "runs", "stock_phrases"]
+
+Array = npt.NDArray[Any]
+
+_STOCK = re.compile("|".join(re.escape(phrase) for phrase in sorted(sf.STOCK_PHRASES, key=len, reverse=True)))
+
+
+@lru_cache(maxsize=2)
+def _prepare(texts: tuple[str, ...]) -> tuple[sf.Tokens, Lines, Array]:
+    """Return tokens, lines and shape n-grams; spam and filler are mostly looked for in the same texts in turn."""
+    tokens = sf.tokenize(texts)
+    return tokens, sf.split_lines(tokens), sf.shape_grams(tokens)
+
+
+def stock_phrases(text: str) -> list[str]:
+    """Return the stock phrases in a text, with repetitions.
+
+    >>> stock_phrases("It remains to be seen. Stay tuned!")
+    ['remains to be seen', 'stay tuned']
+    """
+    return _STOCK.findall(text.lower())
+
+
+class Found(NamedTuple):
+    """A section `[first, last)` of lines, its log odds and its row of features."""
+
+    document: int
+    first: int
+    last: int
+    odds: float
+    features: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """A sum of regression trees, all grown to one depth's worth of steps.
+
+    Node `i` sends a row left when its `feature[i]` is at most `threshold[i]`, or when it is missing and
+    `missing_left[i]`. A leaf is its own child, so a fixed number of steps reaches it.
+    """
+
+    roots: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.int32]
+    threshold: npt.NDArray[np.float32]
+    missing_left: npt.NDArray[np.bool_]
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    value: npt.NDArray[np.float32]
+    depth: int
+    base: float
+
+    def __call__(self, rows: Array) -> Floats:
+        """Return the log odds of each row."""
+        out = np.full(len(rows), self.base)
+        for start in range(0, len(rows), 512):
+            chunk = np.ascontiguousarray(rows[start : start + 512], dtype=np.float32)
+            base = (np.arange(len(chunk), dtype=np.int32) * chunk.shape[1])[:, None]
+            flat = chunk.ravel()
+            missing = bool(np.isnan(flat).any())
+            node = np.broadcast_to(self.roots, (len(chunk), len(self.roots)))
+            for _ in range(self.depth):
+                value = flat[base + self.feature[node]]
+                goes_left = value <= self.threshold[node]
+                if missing:
+                    goes_left |= np.isnan(value) & self.missing_left[node]
+                node = np.where(goes_left, self.left[node], self.right[node])
+            out[start : start + 512] += self.value[node].sum(axis=1, dtype=np.float64)
+        return out
+
+    def arrays(self, prefix: str) -> dict[str, Array]:
+        """Return the plain arrays to store."""
+        return {
+            f"{prefix}.roots": self.roots,
+            f"{prefix}.feature": self.feature.astype(np.int16),
+            f"{prefix}.threshold": self.threshold,
+            f"{prefix}.missing_left": self.missing_left,
+            f"{prefix}.left": self.left,
+            f"{prefix}.right": self.right,
+            f"{prefix}.value": self.value,
+            f"{prefix}.base": np.array([self.depth, self.base]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], prefix: str) -> Trees:
+        """Return the trees stored under a prefix."""
+        part = {
+            name: arrays[f"{prefix}.{name}"]
+            for name in ("roots", "threshold", "missing_left", "left", "right", "value")
+        }
+        depth, base = arrays[f"{prefix}.base"]
+        return cls(feature=arrays[f"{prefix}.feature"].astype(np.int32), depth=int(depth), base=float(base), **part)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Additive models of one language: tables of weights by n-gram, and how they add up to the log odds of a line.
+
+    Attributes:
+        word, shape: weights, one per bucket; the last entry stands for "no n-gram" and is 0.
+        mix: factors of the two sums and of the number of words.
+    """
+
+    word: npt.NDArray[np.float32]
+    shape: npt.NDArray[np.float32]
+    mix: Floats
+
+    def arrays(self, prefix: str) -> dict[str, Array]:
+        """Return the plain arrays to store: the buckets that have a weight, and the weights."""
+        stored: dict[str, Array] = {f"{prefix}.mix": self.mix}
+        for name in ("word", "shape"):
+            table = getattr(self, name)
+            at = np.flatnonzero(table)
+            stored |= {f"{prefix}.{name}.at": at.astype(np.int32), f"{prefix}.{name}": table[at].astype(np.float16)}
+        return stored
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], prefix: str) -> Evidence:
+        """Return the tables stored under a prefix."""
+        tables = []
+        for name in ("word", "shape"):
+            table = np.zeros((1 << sf.BITS) + 1, dtype=np.float32)
+            table[arrays[f"{prefix}.{name}.at"]] = arrays[f"{prefix}.{name}"]
+            tables.append(table)
+        return cls(tables[0], tables[1], arrays[f"{prefix}.mix"])
+
+    def sums(self, lines: Lines, word_grams: Array, shape_grams: Array) -> Floats:
+        """Return the sum of each table over each line, one column per table."""
+        columns = []
+        for table, grams in ((self.word, word_grams), (self.shape, shape_grams)):
+            total = sf.running(table[grams].sum(axis=1))
+            columns.append(total[lines.last] - total[lines.first])
+        return np.column_stack(columns)
+
+    def wording(self, text: str, limit: int = 3) -> list[str]:
+        """Return the words and pairs of words of a text that weigh most for it being machine-written."""
+        tokens = sf.tokenize([text])
+        weights = self.word[sf.word_grams(tokens)]
+        phrases: dict[str, float] = {}
+        for order in range(2):
+            for i in np.argsort(-weights[:, order], kind="stable")[: 4 * limit]:
+                phrase = text[tokens.start[max(0, i - order)] : tokens.end[i]]
+                if weights[i, order] > 0 and any(map(str.isalpha, phrase)):
+                    phrases[" ".join(phrase.split()).lower()] = float(weights[i, order])
+        return sorted(phrases, key=lambda phrase: -phrases[phrase])[:limit]
+
+    def odds(self, lines: Lines, sums: Floats) -> Floats:
+        """Return the log odds of each line by itself."""
+        mixed: Floats = np.column_stack([sums, lines.words]) @ self.mix
+        return mixed
+
+
+def runs(odds: Sequence[float], costs: Sequence[float]) -> list[tuple[int, int]]:
+    """Return the stretches `[first, last)` that the most likely two-state path marks.
+
+    Args:
+        odds: log odds of each line that it is marked.
+        costs: what a change of state before each line costs, in log odds; the first is not used.
+
+    >>> runs([-3, -3, 2, -1, 4, -3], [2] * 6)
+    [(2, 5)]
+    >>> runs([-3, 1, -3], [2] * 3)
+    []
+    """
+    plain = marked = 0.0
+    came: list[tuple[bool, bool]] = []
+    for i, (x, cost) in enumerate(zip(odds, costs, strict=True)):
+        cost = cost if i else 0.0
+        stays, returns = plain >= marked - cost, marked >= plain - cost
+        plain, marked = (plain if stays else marked - cost), (marked if returns else plain - cost) + x
+        came.append((not stays, returns))
+    found: list[tuple[int, int]] = []
+    state, end = marked > plain, -1
+    for i in range(len(came) - 1, -1, -1):
+        if state and end < 0:
+            end = i + 1
+        elif not state and end >= 0:
+            found.append((i + 1, end))
+            end = -1
+        state = came[i][state]
+    if end >= 0:
+        found.append((0, end))
+    return found[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class SectionModel:
+    """Everything that is learned for machine-written sections, in every language it was learned for."""
+
+    evidence: Mapping[str, Evidence]
+    first: Trees
+    second: Trees
+    judge: Trees | None
+    settings: Mapping[str, Any]
+    offers: Evidence | None = None
+    offer_trees: Trees | None = None
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> SectionModel:
+        """Return the model that `arrays` and `header` of a stored model describe."""
+        trees = {name: Trees.from_arrays(arrays, name) for name in ("first", "second", "judge", "offer_trees")}
+        tables = {name: Evidence.from_arrays(arrays, name) for name in (*header["langs"], "offers")}
+        offers = tables.pop("offers")
+        return cls(tables, settings=header["settings"], offers=offers, **trees)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the plain arrays to store."""
+        stored: dict[str, Array] = {}
+        for name, trees in (
+            ("first", self.first),
+            ("second", self.second),
+            ("judge", self.judge),
+            ("offer_trees", self.offer_trees),
+        ):
+            if trees is not None:
+                stored |= trees.arrays(name)
+        for name, evidence in ({**self.evidence, "offers": self.offers}).items():
+            if evidence is not None:
+                stored |= evidence.arrays(name)
+        return stored
+
+    def chance(self, odds: float, kind: str) -> float:
+        """Return the share of right ones among validation sections with such odds."""
+        knots, values = self.settings["calibration"][kind]
+        return float(np.interp(odds, knots, values))
+
+    def find_offers(self, texts: Sequence[str]) -> list[Found]:
+        """Return the sections of some texts that sell or deceive, in any language, in order."""
+        if self.offers is None or self.offer_trees is None:
+            return []
+        tokens, lines, shapes = _prepare(tuple(texts))
+        if not len(lines):
+            return []
+        sums = self.offers.sums(lines, sf.word_grams(tokens, hide_names=False), shapes)
+        odds = self.offers.odds(lines, sums)
+        kept = np.unique(lines.document[odds > self.settings["look_offer_odds"]])
+        if not len(kept):
+            return []
+        at, part = lines.rows(kept), lines.take(kept)
+        scores = self.offer_trees(sf.offer_features(part, sums[at], odds[at]))
+        shift = lines.starts[kept] - part.starts[:-1]
+        return [
+            Found(int(kept[d]), int(a + shift[d]), int(b + shift[d]), score, np.zeros(0))
+            for d, a, b, score in self.segment_offers(part, scores)
+        ]
+
+    def segment_offers(self, lines: Lines, scores: Floats) -> list[tuple[int, int, int, float]]:
+        """Return `(document, first line, last line, log odds)` of each offer section."""
+        cues = offer_cues(lines)
+        words, cued = sf.running(lines.words), sf.running(cues)
+        weighed = sf.running(scores * lines.words)
+        shifted = (scores + self.settings["offer_bias"]).tolist()
+        found = []
+        for document in range(len(lines.starts) - 1):
+            start, stop = int(lines.starts[document]), int(lines.starts[document + 1])
+            for a, b in runs(shifted[start:stop], [self.settings["offer_cost"]] * (stop - start)):
+                a, b = start + a, start + b
+                total = words[b] - words[a]
+                # Few words prove nothing, unless they come with a link, a price or a way to get in touch.
+                if total >= self.settings["min_offer_words"] or (cued[b] > cued[a] and total >= 3):
+                    found.append((document, a, b, float((weighed[b] - weighed[a]) / max(1.0, total))))
+        return found
+
+    def candidates(self, texts: Sequence[str], lang: str, borders: Sequence[Sequence[int]] = ()) -> list[Found]:
+        """Return the sections of some texts that may be machine-written, judged, in order.
+
+        Args:
+            texts: documents of lines, all in one language.
+            lang: the language; nothing is found in one that nothing was learned for.
+            borders: for each text, the numbers of lines that something else stands before: a section may begin or end
+                there at no cost.
+        """
+        evidence = self.evidence.get(lang)
+        if evidence is None:
+            return []
+        tokens, lines, shapes = _prepare(tuple(texts))
+        if not len(lines):
+            return []
+        sums = evidence.sums(lines, sf.word_grams(tokens), shapes)
+        odds = evidence.odds(lines, sums)
+        rows = sf.first_features(lines, sums, odds)
+        scores = self.first(rows)
+        kept = self.worth_a_look(lines, scores)
+        if not len(kept):
+            return []
+        at = lines.rows(kept)
+        part = lines.take(kept)
+        second = self.second(sf.second_features(part, odds[at], rows[at], scores[at]))
+        found = self.segment(part, second, [borders[i] if borders else () for i in kept])
+        if not found:
+            return []
+        spans = np.array(found, dtype=np.int64)
+        features = section_features(part, spans, sums[at], odds[at], second, [texts[i] for i in kept])
+        judged = self.judge(features) if self.judge else features[:, 0]
+        offset = lines.starts[kept[spans[:, 0]]] - part.starts[spans[:, 0]]
+        return [
+            Found(int(kept[d]), int(a + o), int(b + o), float(score), row)
+            for (d, a, b), o, score, row in zip(found, offset, judged, features, strict=True)
+        ]
+
+    def worth_a_look(self, lines: Lines, scores: Floats) -> Ints:
+        """Return the documents in which enough words stand in lines that the first model finds suspicious."""
+        suspicious = np.where(scores > self.settings["look_odds"], lines.words, 0.0)
+        total = np.bincount(lines.document, weights=suspicious, minlength=len(lines.starts) - 1)
+        return np.flatnonzero(total >= self.settings["look_words"])
+
+    def segment(self, lines: Lines, scores: Floats, borders: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+        """Return `(document, first line, last line)` of each section, as lines of the batch."""
+        cost, bias = self.settings["border_cost"], self.settings["line_bias"]
+        odds = (scores + bias).tolist()
+        words = sf.running(lines.words)
+        headings = (lines.words <= MAX_HEADING_WORDS) & lines.tokens.is_word[lines.last - 1]
+        found = []
+        for document, marks in enumerate(borders):
+            start, stop = int(lines.starts[document]), int(lines.starts[document + 1])
+            costs = [cost] * (stop - start)
+            for line in marks:
+                if line < len(costs):
+                    costs[line] = 0.0
+            for a, b in runs(odds[start:stop], costs):
+                if words[start + b] - words[start + a] >= self.settings["min_words"]:
+                    a, b = self._trim(scores[start:stop], headings[start:stop], a, b, marks)
+                    found.append((document, start + a, start + b))
+        return found
+
+    def _trim(self, scores: Floats, headings: Array, a: int, b: int, borders: Sequence[int]) -> tuple[int, int]:
+        """Return a run without the doubtful lines at its ends, except where something else marks the end."""
+        sure = np.flatnonzero(scores[a:b] >= self.settings["trim_odds"])
+        if not len(sure):
+            return a, b
+        first, last = a + int(sure[0]), a + int(sure[-1]) + 1
+        # A headline is too short to be sure of, and goes with what it heads.
+        if first > a and headings[first - 1]:
+            first -= 1
+        return (a if a in borders else first), (b if b in borders else last)
+
+
+CONTRASTS = sf.words_of(
+    """
+    word_chars sentence_words sentence_variation names numbers long_words function_words first_person
+    contractions speech nominal ing_tails stock oxford types
+    """
+)
+OWN = sf.words_of(
+    """
+    line_mean line_sum line_least line_most line_spread inner outer evidence_word evidence_shape rest_word
+    rest_shape contrast_word contrast_shape
+    """
+)
+OVERLAPS = sf.words_of(
+    """
+    known_words known_names new_names new_numbers known_numbers known_runs known_content
+    """
+)
+STYLE = sf.NAMES[: len(sf.NAMES) - len(sf.FUNCTION_WORDS)]
+FEATURES = (*OWN, *OVERLAPS, *(f"contrast {name}" for name in CONTRASTS), *STYLE)
+"""The columns that the judge sees, in order."""
+
+_FEW_WORDS = 40
+MAX_HEADING_WORDS = 16
+
+
+def section_features(
+    lines: Lines, spans: Ints, sums: Floats, odds: Floats, scores: Floats, texts: Sequence[str]
+) -> Floats:
+    """Return one row of FEATURES per section.
+
+    Args:
+        lines: the batch.
+        spans: document, first and last line of each section.
+        sums, odds: the additive evidence of each line.
+        scores: the second line model's log odds of each line.
+        texts: the documents.
+    """
+    document, first, last = spans.T
+    begin, end = lines.starts[document], lines.starts[document + 1]
+    words, scored = sf.running(lines.words), sf.running(scores * lines.words)
+    own = np.maximum(1.0, words[last] - words[first])
+    rest = (words[end] - words[begin]) - own
+    inner = (scored[last] - scored[first]) / own
+    outer = (scored[end] - scored[begin] - inner * own) / np.maximum(1.0, rest)
+    stats = np.array(
+        [
+            [scores[a:b].sum(), scores[a:b].min(), scores[a:b].max(), scores[a:b].std()]
+            for a, b in zip(first, last, strict=True)
+        ]
+    )
+    ends = np.sort(np.column_stack([scores[first], scores[last - 1]]), axis=1)[:, 0]
+    totals = [sf.running(column) for column in sums.T]
+    evidence = np.column_stack([(t[last] - t[first]) / np.sqrt(own) for t in totals])
+    elsewhere = np.column_stack([(t[end] - t[begin] - t[last] + t[first]) / np.maximum(1.0, rest) for t in totals])
+    contrast = evidence / np.sqrt(own)[:, None] - elsewhere
+    tokens = lines.tokens
+    a, b = lines.first[first], lines.last[last - 1]
+    c, d = lines.first[begin], lines.last[end - 1]
+    style = sf.stylometry(tokens, a, b, _stock(tokens, a, b, texts, document))
+    others = _complement(tokens, c, a, b, d)
+    stock = [
+        left + right
+        for left, right in zip(
+            _stock(tokens, c, a, texts, document), _stock(tokens, b, d, texts, document), strict=True
+        )
+    ]
+    rest_style = sf.stylometry(*others, stock)
+    columns = [sf.NAMES.index(name) for name in CONTRASTS]
+    differs = style[:, columns] - rest_style[:, columns]
+    known = np.array([_overlap(tokens, *bounds) for bounds in zip(a, b, c, d, strict=True)])
+    few = rest < _FEW_WORDS
+    for block in (elsewhere, contrast, differs, known):
+        block[few] = np.nan
+    outer[few] = np.nan
+    return np.column_stack(
+        [inner, stats, ends, outer, evidence, elsewhere, contrast, known, differs, style[:, : len(STYLE)]]
+    )
+
+
+def _stock(tokens: sf.Tokens, first: Ints, last: Ints, texts: Sequence[str], document: Ints) -> list[list[str]]:
+    return [
+        _STOCK.findall(texts[d][tokens.start[a] : tokens.end[b - 1]].lower()) if b > a else []
+        for a, b, d in zip(first, last, document, strict=True)
+    ]
+
+
+def _complement(tokens: sf.Tokens, c: Ints, a: Ints, b: Ints, d: Ints) -> tuple[sf.Tokens, Ints, Ints]:
+    """Return what is left of each document `[c, d)` without the section `[a, b)`, as a batch of its own."""
+    at, _ = sf.ranges(np.column_stack([c, b]).ravel(), np.column_stack([a, d]).ravel())
+    counts = (a - c) + (d - b)
+    last = np.cumsum(counts)
+    return tokens.take(at), last - counts, last
+
+
+def _overlap(tokens: sf.Tokens, a: int, b: int, c: int, d: int) -> list[float]:
+    """Return how much of a section `[a, b)` the rest of its document `[c, d)` holds; the columns are OVERLAPS."""
+    inside, outside = np.arange(a, b), np.r_[c:a, b:d]
+    mine = inside[tokens.is_word[a:b] & (tokens.function[a:b] < 0)]
+    theirs = outside[tokens.is_word[outside] & (tokens.function[outside] < 0)]
+    word, at = np.unique(tokens.word[mine], return_index=True)
+    known = np.isin(word, tokens.word[theirs])
+    name, number = tokens.is_capital[mine][at], tokens.is_number[mine][at]
+    per = 100.0 / max(1, int(tokens.is_word[a:b].sum()))
+    plain = ~name & ~number
+    three = sf.trigrams_of(tokens.word[inside])
+    return [
+        _mean(known),
+        _mean(known[name]),
+        float((name & ~known).sum()) * per,
+        float((number & ~known).sum()) * per,
+        _mean(known[number]),
+        _mean(np.isin(three, sf.trigrams_of(tokens.word[outside]))),
+        _mean(known[plain]),
+    ]
+
+
+def _mean(flags: Array) -> float:
+    return float(flags.mean()) if len(flags) else float("nan")
+
+
+def offer_cues(lines: Lines) -> Floats:
+    """Return how many links, addresses, prices and hash marks each line has."""
+    counts: Floats = sf.cue_counts(lines).sum(axis=1)
+    return counts

@@ -1,0 +1,188 @@
+"""The section classifier: what it marks, what it leaves alone, and that nothing breaks it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filter import section_features as sf
+from filter.config import Config
+from filter.document import Document, Span
+from filter.section_model import Evidence, Trees, runs
+from filter.sections import classify_sections
+from filter.segment import segment
+
+from .conftest import cases
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def classified(text, lang="en"):
+    document = segment(Document(text))
+    document = document.with_spans(replace(span, lang=lang) for span in document.spans)
+    return classify_sections([document], Config())[0]
+
+
+@pytest.mark.parametrize("case", list(cases("sections.jsonl")))
+def test_line_labels(case):
+    document = classified(case["text"], case.get("lang", "en"))
+    assert [span.label for span in document.spans] == case["labels"]
+
+
+def test_seed_with_filler_is_marked_from_its_headline_to_its_last_line():
+    text = (ROOT / "seeds" / "002_7a8349eba1df39b9.txt").read_text(encoding="utf-8")
+    document = segment(Document(text))
+    spans = []
+    for span in document.spans:
+        line = text[span.start : span.end].strip()
+        label = (
+            "boilerplate"
+            if line in ("Ad Feedback", "Tags:") or line.startswith(("#Rubio", "Rubio, ", "You must"))
+            else "content"
+        )
+        spans.append(replace(span, lang="en", label=label))
+    document = classify_sections([document.with_spans(spans)], Config())[0]
+    marked = [text[s.start : s.end].strip() for s in document.spans if s.label == "ai_padding"]
+    assert len(marked) == 5
+    assert marked[0].startswith("Rubio and Bukele to discuss")
+    assert marked[-1].startswith("Stay tuned")
+    assert all(s.source == "model:sections" and s.reasons and 0.9 < s.score <= 1 for s in document.flagged)
+
+
+@pytest.mark.parametrize(
+    "name", ["000_2250a9de4665a87c", "001_1f6233480e7d9e5c", "003_593e6f1f312c513b", "004_76a03f6ec5875e14"]
+)
+def test_genuine_seeds_are_left_alone(name):
+    text = (ROOT / "seeds" / f"{name}.txt").read_text(encoding="utf-8")
+    document = segment(Document(text))
+    spanish = [i for i, span in enumerate(document.spans) if " que " in text[span.start : span.end]]
+    document = document.with_spans(
+        replace(span, lang="es" if i in spanish else "en") for i, span in enumerate(document.spans)
+    )
+    assert classify_sections([document], Config())[0].spans == document.spans
+
+
+def test_filler_is_not_looked_for_in_a_language_without_machine_written_training_text():
+    text = (ROOT / "seeds" / "002_7a8349eba1df39b9.txt").read_text(encoding="utf-8")
+    document = classified(text, lang="de")
+    assert not any(span.label == "ai_padding" for span in document.spans)
+
+
+HOSTILE = {
+    "empty": "",
+    "blanks": " \n\t\n ",
+    "one word": "word",
+    "one letter, long": "a" * 200_000,
+    "one line break, long": "\n" * 100_000,
+    "apostrophes": "'" * 50_000,
+    "lone surrogate": "x\ud800y " * 40,
+    "control characters": "".join(map(chr, range(32))) * 50,
+    "astral": "😀🏳️‍🌈𒀀 " * 2000,
+    "scripts": "ありがとう สวัสดี שלום مرحبا Ողջույն\n" * 50,
+    "many short lines": "a\n" * 20_000,
+    "form feeds inside a line": "one\x0ctwo\x85three\u2028four " * 30,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("lang", ["en", "und", "xx"])
+def test_hostile_text_is_labelled_or_left_alone(text, lang):
+    document = classified(text, lang)
+    assert "".join(document.text[s.start : s.end] for s in document.spans) == text
+
+
+@given(st.lists(st.text(max_size=60), max_size=8))
+def test_any_text_keeps_its_partition_and_batches_change_nothing(texts):
+    documents = [segment(Document(text)) for text in texts]
+    documents = [d.with_spans(replace(s, lang="en") for s in d.spans) for d in documents]
+    together = classify_sections(documents, Config())
+    assert together == [classify_sections([d], Config())[0] for d in documents]
+    assert [[(s.start, s.end) for s in d.spans] for d in together] == [
+        [(s.start, s.end) for s in d.spans] for d in documents
+    ]
+
+
+def test_running_it_twice_changes_nothing():
+    text = (ROOT / "seeds" / "002_7a8349eba1df39b9.txt").read_text(encoding="utf-8")
+    once = classified(text)
+    assert classify_sections([once], Config())[0] == once
+
+
+@given(st.lists(st.text(alphabet="ab' .\n“”’\"é5", max_size=40), max_size=5))
+def test_tokens_lie_in_order_inside_their_text(texts):
+    tokens = sf.tokenize(texts)
+    for number, text in enumerate(texts):
+        part = slice(tokens.first[number], tokens.first[number + 1])
+        assert (tokens.text[part] == number).all()
+        assert (tokens.start[part] < tokens.end[part]).all() and (tokens.end[part] <= len(text)).all()
+        assert (tokens.start[part][1:] >= tokens.end[part][:-1]).all()
+
+
+def test_a_token_is_the_same_wherever_it_stands():
+    alone, inside = sf.tokenize(["Walking"]), sf.tokenize(["x", "He was walking home."])
+    assert alone.word[0] in inside.word and alone.suffix[0] == inside.suffix[inside.word == alone.word[0]][0]
+
+
+@pytest.mark.parametrize(
+    ("odds", "cost", "expected"),
+    [
+        ([-5, -5, 5, 5, -5], 2, [(2, 4)]),
+        ([-5, 1, -5], 2, []),
+        ([5, 5], 2, [(0, 2)]),
+        ([5, -1, 5], 2, [(0, 3)]),
+        ([], 2, []),
+    ],
+)
+def test_runs(odds, cost, expected):
+    assert runs(odds, [cost] * len(odds)) == expected
+
+
+@given(st.lists(st.floats(-9, 9), max_size=9), st.floats(0, 5))
+def test_runs_are_the_best_path(odds, cost):
+    def value(marks):
+        changes = sum(a != b for a, b in pairwise(marks))
+        return sum(x for x, mark in zip(odds, marks, strict=True) if mark) - cost * changes
+
+    best = max(value([bool(n >> i & 1) for i in range(len(odds))]) for n in range(1 << len(odds)))
+    found = [any(a <= i < b for a, b in runs(odds, [cost] * len(odds))) for i in range(len(odds))]
+    assert value(found) == pytest.approx(best)
+
+
+def test_trees_agree_with_the_library_that_grew_them():
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from filter.training_sections import _plain_trees
+
+    random_ = np.random.default_rng(0)
+    rows = random_.normal(size=(600, 5)).astype(np.float32)
+    rows[random_.random(rows.shape) < 0.1] = np.nan
+    target = (np.nan_to_num(rows[:, 0]) * np.nan_to_num(rows[:, 1]) > 0).astype(int)
+    grown = HistGradientBoostingClassifier(max_iter=20, max_depth=4, random_state=0).fit(rows, target)
+    trees = _plain_trees(grown, 4)
+    stored = Trees.from_arrays(trees.arrays("t"), "t")
+    assert np.allclose(stored(rows), grown.decision_function(rows), atol=1e-4)
+
+
+def test_evidence_survives_storing():
+    table = np.zeros((1 << sf.BITS) + 1, dtype=np.float32)
+    table[[3, 77]] = [0.5, -1.25]
+    evidence = Evidence(table, table * 2, np.array([1.0, 2.0, 3.0]))
+    again = Evidence.from_arrays(evidence.arrays("en"), "en")
+    assert (again.word == evidence.word).all() and (again.shape == evidence.shape).all()
+
+
+def test_shuffled_documents_get_the_same_labels():
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "seeds").glob("*.txt"))]
+    alone = [classified(text) for text in texts]
+    order = list(range(len(texts)))
+    random.Random(1).shuffle(order)
+    documents = [segment(Document(texts[i])) for i in order]
+    documents = [d.with_spans(Span(s.start, s.end, lang="en") for s in d.spans) for d in documents]
+    assert classify_sections(documents, Config()) == [alone[i] for i in order]
