@@ -206,10 +206,10 @@ def _tag_lists(lines: _Lines) -> None:
         found = lines.marks[i]
         if (
             found is None
-            and lines.ends_soon(i)
             and (parts := _HEADING.match(text))
-            and _is_tag_heading(lines.rules, parts[1])
             and _is_list(parts[2])
+            and _is_tag_heading(lines.rules, parts[1])
+            and lines.ends_soon(i)
         ):
             lines.structural(i, "tag-block", "", 0.95, "A list of keywords behind its heading.", "spam")
         elif found is not None and found.source == TAG_BLOCK:

@@ -17,6 +17,7 @@ LANGUAGES = (
     *("cs", "ro", "el", "tr", "ru", "uk", "ar", "zh", "ja", "ko", "id", "ca"),
 )
 MIN_RECALL = 0.95
+MAX_PROSE_FOUND = 0.07  # these are written to be mistaken: newsletters, cookies and subscriptions in the news
 RULE = """
 [[rule]]
 id = "plea"
@@ -72,6 +73,13 @@ def test_phrases_that_no_rule_was_written_from_are_found(category: str) -> None:
     matches = load_packs().match([row["text"] for row in rows])
     missed = [row["id"] for row, match in zip(rows, matches, strict=True) if match is None or match.weak]
     assert len(missed) <= (1 - MIN_RECALL) * len(rows), missed
+
+
+def test_prose_about_the_same_things_is_spared() -> None:
+    rows = [row for row in phrases() if row["category"] == "content"]
+    matches = load_packs().match([row["text"] for row in rows])
+    found = [row["text"] for row, match in zip(rows, matches, strict=True) if match and not match.weak]
+    assert len(found) <= MAX_PROSE_FOUND * len(rows), found
 
 
 def test_genuine_sentences_in_many_languages_are_spared(shared_dir: Path) -> None:
