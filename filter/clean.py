@@ -17,6 +17,7 @@ import numpy as np
 
 from .config import Config, Preset
 from .document import Document, Label, Span
+from .lines import line_scores, threshold
 from .profiles import MIN_SCORES, load_profiles, mark_site_lines
 from .rules import Match, Rules, load_packs
 
@@ -383,10 +384,6 @@ def _by_site(documents: list[Document], config: Config) -> list[Document]:
 
 def _learned(documents: list[Document], config: Config) -> list[Document]:
     """Return the documents with the line model's marks added to those of rules and structure."""
-    try:
-        from .lines import line_scores, threshold
-    except ImportError:
-        return documents
     texts = [_texts(document) for document in documents]
     known = [np.array([span.label != "content" for span in document.spans], dtype=bool) for document in documents]
     limit = threshold(config.preset)
