@@ -153,7 +153,7 @@ def _without_byte_order_mark(document: Document) -> Document:
 def _with_marks(document: Document, marks: Sequence[Mark | None]) -> Document:
     spans = []
     for span, found in zip(document.spans, marks, strict=True):
-        if not span.source.startswith(_OWN_SOURCES):
+        if (found is None and span.source == "default") or not span.source.startswith(_OWN_SOURCES):
             spans.append(span)
         elif found is None:
             spans.append(replace(span, label="content", score=0.0, source="default", category="", reasons=()))
