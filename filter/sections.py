@@ -85,6 +85,9 @@ def _mark_offers(
     for found in model.find_offers([piece.text for piece in pieces]):
         if found.odds >= model.settings["offer_odds"]:
             piece = pieces[found.document]
+            # A bare link, such as that of a source, offers nothing.
+            if len(_LINK.sub(" ", _section_text(piece, found)).split()) < MIN_OFFER_WORDS:
+                continue
             chance = model.chance(found.odds, "offers")
             _mark(documents, marks, piece, found, "spam", chance, _offer_reasons(piece, found))
 
@@ -220,6 +223,8 @@ def _reasons(piece: Piece, found: Found, evidence: Evidence) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+MIN_OFFER_WORDS = 6
+_LINK = re.compile(r"(?:https?://|www\.)\S+")
 _CUES = (
     ("links", re.compile(r"https?://\S+|www\.\S+|\b[\w-]+\.(?:com|net|org|info|shop|ru|example)\b", re.IGNORECASE)),
     ("contacts", re.compile(r"[\w.+-]+@[\w-]+\.\w+|\b(?:whatsapp|telegram|skype|viber)\b", re.IGNORECASE)),
