@@ -44,7 +44,7 @@ def stock_phrases(text: str) -> list[str]:
 
 
 class Found(NamedTuple):
-    """A section `[first, last)` of lines, its log odds and its row of features."""
+    """A section `[first, last)` of a document's lines (those with a token), its log odds and its row of features."""
 
     document: int
     first: int
@@ -259,7 +259,7 @@ class SectionModel:
             return []
         at, part = lines.rows(kept), lines.take(kept)
         scores = self.offer_trees(sf.offer_features(part, sums[at], odds[at]))
-        shift = lines.starts[kept] - part.starts[:-1]
+        shift = -part.starts[:-1]
         return [
             Found(int(kept[d]), int(a + shift[d]), int(b + shift[d]), score, np.zeros(0))
             for d, a, b, score in self.segment_offers(part, scores)
@@ -313,7 +313,7 @@ class SectionModel:
         spans = np.array(found, dtype=np.int64)
         features = section_features(part, spans, sums[at], odds[at], second, [texts[i] for i in kept])
         judged = self.judge(features) if self.judge else features[:, 0]
-        offset = lines.starts[kept[spans[:, 0]]] - part.starts[spans[:, 0]]
+        offset = -part.starts[spans[:, 0]]
         return [
             Found(int(kept[d]), int(a + o), int(b + o), float(score), row)
             for (d, a, b), o, score, row in zip(found, offset, judged, features, strict=True)

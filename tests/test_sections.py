@@ -180,9 +180,16 @@ def test_evidence_survives_storing():
 
 def test_shuffled_documents_get_the_same_labels():
     texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "seeds").glob("*.txt"))]
+    texts += [case.values[0]["text"] for case in cases("sections.jsonl")]
     alone = [classified(text) for text in texts]
     order = list(range(len(texts)))
     random.Random(1).shuffle(order)
     documents = [segment(Document(texts[i])) for i in order]
     documents = [d.with_spans(Span(s.start, s.end, lang="en") for s in d.spans) for d in documents]
     assert classify_sections(documents, Config()) == [alone[i] for i in order]
+    assert {span.label for document in alone for span in document.spans} == {
+        "content",
+        "ai_padding",
+        "spam",
+        "low_quality",
+    }
