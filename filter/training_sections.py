@@ -819,7 +819,10 @@ What the score promises against what was right, on validation; mean difference {
 
 ## Known weak points
 
-Bulgarian and Russian rest on one source each, and their thresholds on few genuine documents. Generators of 2023
-and before wrote the English training text. Fluent formal prose (speeches, textbooks) comes closest to a false
-flag.
+Bulgarian and Russian rest on one source each, and their thresholds on few genuine documents: little is found
+there. Generators of 2023 and before wrote the English training text; stories that a model continued, rather than
+retold, and sections on another subject than their document are found about half as often as retellings. Empty
+filler written without an article to rewrite is found in about seven of ten cases when its like was not learned
+from. Unsolicited commercial e-mail is found in a third of cases, and genuine e-mail of a kind never seen before
+is the likeliest text to be taken for spam.
 """
