@@ -625,7 +625,7 @@ def said_before(lines: Lines) -> Array:
     """Whether the same line, digits aside, came earlier in the document."""
     key = lines.line_hash ^ (lines.doc.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93))
     _, first, number = np.unique(key, return_index=True, return_inverse=True)
-    return first[number] < np.arange(len(lines))
+    return np.asarray(first[number] < np.arange(len(lines)))
 
 
 def _index(lines: Lines) -> Array:
@@ -653,7 +653,7 @@ def relative_index(lines: Lines) -> Array:
 
 def _between(lines: Lines, values: Array, start: Array, end: Array) -> Array:
     total = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
-    return total[end] - total[start]
+    return np.asarray(total[end] - total[start])
 
 
 def prose_before(lines: Lines) -> Array:

@@ -101,7 +101,8 @@ def save_model(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for key in sorted(contents):
             member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(contents[key]), allow_pickle=False)
+            array = np.ascontiguousarray(contents[key])
+            np.lib.format.write_array(member, array, allow_pickle=False)  # type: ignore[no-untyped-call,unused-ignore]
             info = zipfile.ZipInfo(f"{key}.npy", date_time=_EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, member.getvalue())

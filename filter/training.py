@@ -429,7 +429,7 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3, 4)) -> Fit
     # The opinions on a fold's lines are of a network that had not seen them, so the second one meets them as in use.
     inputs = corpus.gather(second_inputs, corpus.shape, logits, opinion)
     second: list[Net] = []
-    unseen = np.empty(len(corpus), np.float32)
+    unseen: npt.NDArray[np.float32] = np.empty(len(corpus), np.float32)
     for held in range(FOLDS):
         rows = sampled & (corpus.fold != held)
         second.append(_fit_second(inputs[rows], corpus.labels[rows], corpus.weight[rows]))
