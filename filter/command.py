@@ -33,6 +33,7 @@ __all__ = ["build_parser", "main"]
 _SHOWN_REJECTIONS = 20
 _SHOWN_DOCUMENTS = 20
 _INPUTS = "files, folders, patterns, or - for standard input (.txt .html .htm .jsonl .ndjson, each also .gz or .zst)"
+_LANGUAGE_LISTS = {"languages": "languages", "keep_languages": "keep_language", "drop_languages": "drop_language"}
 _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, the message says why; 130 interrupted"
 
 
@@ -97,8 +98,12 @@ def build_parser() -> argparse.ArgumentParser:
         "-o", "--out", required=True, metavar="OUT", help="folder for the results, or - for JSONL on standard output"
     )
     run.add_argument(
-        "--to", choices=("jsonl", "text"), default="jsonl", help="text: each part also as OUT/text/ID.LANG.txt"
+        "--to",
+        choices=("jsonl", "text", "bitext"),
+        default="jsonl",
+        help="text: each part also as OUT/text/ID.LANG.txt; bitext: translations line by line in OUT/bitext.jsonl",
     )
+    run.add_argument("--by-language", action="store_true", help="one file per language: OUT/documents.en.jsonl")
     run.add_argument("--force", action="store_true", help="replace results that are there already")
     run.add_argument(
         "--no-removed-text", action="store_true", help="leave out what was removed; it cannot be restored then"
@@ -186,6 +191,16 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk")
     group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages")
+    for option, text in (
+        ("--languages", "the only languages there can be, for example en,es"),
+        ("--keep-language", "drop the parts in other languages"),
+        ("--drop-language", "drop the parts in these languages"),
+    ):
+        group.add_argument(option, action="append", default=[], metavar="TAG[,TAG]", help=text)
+    group.add_argument("--min-part-chars", type=int, metavar="N", help="drop shorter parts")
+    group.add_argument(
+        "--second-opinion", action="store_true", default=None, help="note what langdetect says of each part's language"
+    )
     group.add_argument(
         "--policy",
         action="append",
@@ -198,8 +213,13 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def _config(options: argparse.Namespace) -> Config:
     config = Config.from_toml(options.config) if options.config else Config()
     given: dict[str, Any] = {
-        name: getattr(options, name) for name in ("preset", "detector") if getattr(options, name) is not None
+        name: getattr(options, name)
+        for name in ("preset", "detector", "min_part_chars", "second_opinion")
+        if getattr(options, name) is not None
     }
+    for name, option in _LANGUAGE_LISTS.items():
+        if getattr(options, option):
+            given[name] = tuple(tag.strip() for text in getattr(options, option) for tag in text.split(","))
     if options.rules:
         given["rules"] = (*config.rules, *options.rules)
     if options.profile:
@@ -314,10 +334,19 @@ def _writer(options: argparse.Namespace, folder: Path | None, config: Config) ->
 
     keeps_removed = not options.no_removed_text
     if folder is not None:
-        is_text = options.to == "text"
-        return FolderWriter(folder, config, text=is_text, force=options.force, removed_text=keeps_removed)
-    if options.to == "text":
-        raise UsageError("--to text writes files; name a folder with -o")
+        return FolderWriter(
+            folder,
+            config,
+            text=options.to == "text",
+            bitext=options.to == "bitext",
+            by_language=options.by_language,
+            force=options.force,
+            removed_text=keeps_removed,
+        )
+    if options.to != "jsonl":
+        raise UsageError(f"--to {options.to} writes files; name a folder with -o")
+    if options.by_language:
+        raise UsageError("--by-language writes files; name a folder with -o")
     return StreamWriter(sys.stdout.buffer, removed_text=keeps_removed)
 
 

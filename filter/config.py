@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,9 @@ else:
 
 __all__ = ["Config", "Detector", "Preset"]
 
+_LISTS = {"rules", "profiles", "languages", "keep_languages", "drop_languages"}
+_TAG = re.compile("[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+
 Detector = Literal["mixture", "langdetect"]
 Preset = Literal["gentle", "balanced", "strict"]
 
@@ -32,6 +36,11 @@ class Config:
         rules: more rule packs (TOML files), applied besides the shipped ones.
         profiles: site profiles (files that `textsieve learn` wrote), added up.
         detector: what identifies languages: the mixture of three detectors, or langdetect alone (slower, seeded).
+        languages: the only languages that texts can be in, as ISO 639 codes; empty for all that the detector knows.
+        keep_languages: parts in other languages than these are dropped; `zh` stands for `zh-Hant` too.
+        drop_languages: parts in these languages are dropped.
+        min_part_chars: shorter parts are dropped.
+        second_opinion: whether each part says what langdetect thinks of its language.
         max_text_chars: a longer text is rejected rather than processed.
         batch_chars: how much text `process_many` gathers before it works on it; memory grows with it.
 
@@ -44,6 +53,11 @@ class Config:
     rules: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     detector: Detector = "mixture"
+    languages: tuple[str, ...] = ()
+    keep_languages: tuple[str, ...] = ()
+    drop_languages: tuple[str, ...] = ()
+    min_part_chars: int = 0
+    second_opinion: bool = False
     max_text_chars: int = 20_000_000
     batch_chars: int = 1_000_000
 
@@ -51,9 +65,16 @@ class Config:
         for name, choices in (("preset", get_args(Preset)), ("detector", get_args(Detector))):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: use one of {', '.join(choices)}")
-        for name in ("max_text_chars", "batch_chars"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)!r}: use a whole number above 0")
+        for name, least in (("max_text_chars", 1), ("batch_chars", 1), ("min_part_chars", 0)):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+                raise ConfigError(f"{name} = {getattr(self, name)!r}: use a whole number, {least} or more")
+        if not isinstance(self.second_opinion, bool):
+            raise ConfigError(f"second_opinion = {self.second_opinion!r}: use true or false")
+        for name in ("languages", "keep_languages", "drop_languages"):
+            tags = getattr(self, name)
+            wrong = [tag for tag in tags if not isinstance(tag, str) or not _TAG.fullmatch(tag)]
+            if isinstance(tags, str) or wrong:
+                raise ConfigError(f"{name} = {tags!r}: use a list of language tags such as en, pt or zh-Hant")
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any], where: str = "options") -> Config:
@@ -77,7 +98,9 @@ class Config:
         try:
             if "policy" in values:
                 values["policy"] = _policy(values["policy"], where)
-            for name in {"rules", "profiles"} & values.keys():
+            for name in sorted(_LISTS & values.keys()):
+                if isinstance(values[name], str):
+                    raise ConfigError(f"{where}: {name} is a list; write {name} = [{values[name]!r}]")
                 values[name] = tuple(values[name])
             return cls(**values)
         except (TypeError, ValueError) as error:

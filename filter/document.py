@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 __all__ = [
     "ACTIONS",
@@ -18,6 +18,7 @@ __all__ = [
     "Document",
     "Label",
     "Part",
+    "PartNote",
     "Policy",
     "Record",
     "Span",
@@ -133,6 +134,15 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
+class PartNote(NamedTuple):
+    """What is known of a part besides its text; the fields are those of Part."""
+
+    translation_of: str | None = None
+    translation_score: float | None = None
+    second_opinion: str | None = None
+    verdict: Verdict = Verdict()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """The kept text of a document in one language.
@@ -143,12 +153,20 @@ class Part:
         spans: the document's kept spans that belong to this part, in order.
         kept: the slices `(start, end)`, in order and apart. They are the spans, and, where a removed or other-language
             stretch on the same line took the line break with it, that line break too: so two parts may share one.
+        translation_of: the language of an earlier part that says the same; which of them is the original is not known.
+        translation_score: how sure that is, in [0, 1].
+        second_opinion: what langdetect says of the language: `agrees`, `differs: xx` or `unsupported`; if asked for.
+        verdict: whether the options ask for this part, and if not, why.
     """
 
     lang: str
     text: str
     spans: tuple[Span, ...]
     kept: tuple[tuple[int, int], ...]
+    translation_of: str | None = None
+    translation_score: float | None = None
+    second_opinion: str | None = None
+    verdict: Verdict = field(default_factory=Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +180,7 @@ class Document:
         id, url, meta: as in the record.
         verdict: keep or drop, and why.
         policy: what `removed`, `flagged` and `parts()` do with each label unless told otherwise.
+        notes: what is known of each part, by language.
     """
 
     text: str
@@ -171,6 +190,7 @@ class Document:
     meta: Mapping[str, Any] = field(default_factory=dict)
     verdict: Verdict = field(default_factory=Verdict)
     policy: Policy = field(default_factory=Policy)
+    notes: Mapping[str, PartNote] = field(default_factory=dict)
 
     def with_spans(self, spans: Iterable[Span]) -> Document:
         """Return the document with another partition of the same text.
@@ -223,7 +243,8 @@ class Document:
 
     def _part(self, lang: str, spans: Sequence[Span]) -> Part:
         kept = tuple(self._slices(spans))
-        return Part(lang, "".join(self.text[start:end] for start, end in kept), tuple(spans), kept)
+        text = "".join(self.text[start:end] for start, end in kept)
+        return Part(lang, text, tuple(spans), kept, *self.notes.get(lang, PartNote()))
 
     def _slices(self, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
         """Merge touching spans, and bring along a line break that stood between two others."""

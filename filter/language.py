@@ -24,8 +24,9 @@ import numpy.typing as npt
 from . import detectors
 from .config import Config, Detector
 from .document import NO_LANGUAGE, UNDETERMINED, Document, Span
+from .errors import ConfigError
 
-__all__ = ["split", "split_languages"]
+__all__ = ["name_scripts", "split", "split_languages"]
 
 _Floats = npt.NDArray[np.float32]
 
@@ -56,6 +57,22 @@ _NOT_LATIN = re.compile("[^\\W\\d_A-Za-zÀ-ɏḀ-ỿ]+")
 _KANA = re.compile("[ぁ-ヿ]")
 # Characters of written Chinese that Japanese does without, besides those missing from its character set.
 _CHINESE = re.compile("[你您她他们們这這那哪吗嗎吧呢啊说說没沒让讓很就也的了是在]")
+
+# What these are written in unless the tag says something else; Chinese and Serbian say it always.
+_USUAL_SCRIPT = {
+    "az": "Latn", "bs": "Latn", "kk": "Cyrl", "ku": "Latn", "ky": "Cyrl", "mn": "Cyrl", "ms": "Latn", "pa": "Guru",
+    "sr": "", "tg": "Cyrl", "tt": "Cyrl", "uz": "Latn", "zh": "",
+}  # fmt: skip
+_SCRIPTS = {
+    "Arab": re.compile("[\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff]"),
+    "Cyrl": re.compile("[\u0400-\u052f]"),
+    "Guru": re.compile("[\u0a05-\u0a39\u0a59-\u0a5e]"),
+    "Latn": re.compile("[A-Za-zÀ-ɏḀ-ỿ]"),
+    "Mong": re.compile("[\u1820-\u1878]"),
+}
+_HAN = re.compile("[\u4e00-\u9fff]")
+_MIN_SCRIPT_CHARS = 3
+_MIN_SCRIPT_SHARE = 0.8
 
 # Naming a language reads this much of it; CLD2 confirms it at a glance if it sees this share of what it reads in it.
 _SAMPLE_CHARS = 1000
@@ -95,6 +112,13 @@ class _Tuning(NamedTuple):
 
 # langdetect's probabilities are near 0 or 1 however short the text is.
 _TUNINGS: dict[str, _Tuning] = {"mixture": _Tuning(), "langdetect": _Tuning(per_unit=0.0, min_gain=6.0)}
+
+
+class _Choice(NamedTuple):
+    """What decides, and between which languages: all that it knows, if none are named."""
+
+    detector: Detector
+    languages: tuple[str, ...] = ()
 
 
 class _Unit(NamedTuple):
@@ -143,7 +167,7 @@ def split(text: str, *, detector: Detector = "mixture") -> list[tuple[int, int, 
     [(0, 49, 'en'), (49, 94, 'es')]
     """
     starts: list[tuple[int, str]] = []
-    for piece in _pieces([text], [()], detector)[0]:
+    for piece in _pieces([text], [()], _Choice(detector))[0]:
         if not starts:
             starts.append((0, piece.lang))
         elif starts[-1][1] == NO_LANGUAGE:
@@ -160,13 +184,56 @@ def split_languages(documents: Sequence[Document], config: Config) -> list[Docum
 
     Where a line is cut at a separator, the separator becomes a span of its own: boilerplate, in no language.
     Boilerplate gets its language too, but has no say in which languages the content is in.
+
+    Raises:
+        ConfigError: `config.languages` has one that the detector does not know.
     """
     removed = [[(s.start, s.end) for s in document.spans if s.label == "boilerplate"] for document in documents]
-    pieces = _pieces([document.text for document in documents], removed, config.detector)
+    choice = _Choice(config.detector, _checked(config.languages, config.detector))
+    pieces = _pieces([document.text for document in documents], removed, choice)
     return [
         document.with_spans(_cut_spans(document.spans, found))
         for document, found in zip(documents, pieces, strict=True)
     ]
+
+
+def name_scripts(documents: Sequence[Document], config: Config) -> list[Document]:
+    """Return the documents with the script in the tags where it matters and is clear: `zh-Hant`, `sr-Latn`, `az-Cyrl`.
+
+    Chinese and Serbian have no usual script; of other languages, only an unusual one is named.
+    """
+    return [_with_scripts(document) for document in documents]
+
+
+def _with_scripts(document: Document) -> Document:
+    texts: dict[str, list[str]] = {}
+    for span in document.spans:
+        if span.lang in _USUAL_SCRIPT:
+            texts.setdefault(span.lang, []).append(document.text[span.start : span.end])
+    scripts = {lang: _script(lang, "".join(pieces)) for lang, pieces in texts.items()}
+    renamed = {lang: f"{lang}-{script}" for lang, script in scripts.items() if script not in ("", _USUAL_SCRIPT[lang])}
+    if not renamed:
+        return document
+    return replace(
+        document, spans=tuple(replace(span, lang=renamed.get(span.lang, span.lang)) for span in document.spans)
+    )
+
+
+def _script(lang: str, text: str) -> str:
+    """Return the ISO 15924 code of a text's script, or nothing if it is not clear."""
+    if lang == "zh":
+        counts = {"Hans": _only_in(text, "gb2312", "big5"), "Hant": _only_in(text, "big5", "gb2312")}
+    else:
+        counts = {script: len(letters.findall(text)) for script, letters in _SCRIPTS.items()}
+    best = max(counts, key=counts.__getitem__)
+    is_clear = counts[best] >= _MIN_SCRIPT_CHARS and counts[best] >= _MIN_SCRIPT_SHARE * sum(counts.values())
+    return best if is_clear else ""
+
+
+def _only_in(text: str, charset: str, other: str) -> int:
+    """Return how many characters one of the two character sets for Chinese has and the other has not."""
+    chars = Counter(_HAN.findall(text))
+    return sum(count for c, count in chars.items() if c.encode(charset, "ignore") and not c.encode(other, "ignore"))
 
 
 def _cut_spans(spans: Sequence[Span], pieces: Sequence[_Piece]) -> Iterator[Span]:
@@ -201,9 +268,7 @@ def _cut_span(span: Span, pieces: Sequence[_Piece]) -> Iterator[Span]:
     yield replace(span, start=at, lang=pieces[-1].lang)
 
 
-def _pieces(
-    texts: Sequence[str], removed: Sequence[Sequence[tuple[int, int]]], detector: Detector
-) -> list[list[_Piece]]:
+def _pieces(texts: Sequence[str], removed: Sequence[Sequence[tuple[int, int]]], choice: _Choice) -> list[list[_Piece]]:
     """Return the pieces of each text, in order; between them are only blanks and separators.
 
     Args:
@@ -219,11 +284,11 @@ def _pieces(
         for first in range(0, len(units), _MAX_UNITS):
             window = units[first : first + _MAX_UNITS]
             if count + len(window) > _MAX_UNITS:
-                _work_off(group, removed, detector, pieces)
+                _work_off(group, removed, choice, pieces)
                 group, count = [], 0
             group.append(_Job(i, window, _spoken(text, window)))
             count += len(window)
-    _work_off(group, removed, detector, pieces)
+    _work_off(group, removed, choice, pieces)
     return pieces
 
 
@@ -238,7 +303,7 @@ class _Job(NamedTuple):
 def _work_off(
     group: Sequence[_Job],
     removed: Sequence[Sequence[tuple[int, int]]],
-    detector: Detector,
+    choice: _Choice,
     pieces: Sequence[list[_Piece]],
 ) -> None:
     """Add each job's pieces to those of its text."""
@@ -248,12 +313,12 @@ def _work_off(
         flat[row] = _without_minor_script(flat[row], latin[row] >= other[row])
     letters = np.maximum(latin, other)
     flat = [words[:_MAX_READ_CHARS] for words in flat]
-    languages, scores = _scores(flat, detector)
+    languages, scores = _scores(flat, choice)
     end = 0
     for job in group:
         start, end = end, end + len(job.units)
         evidence = _Evidence(languages, scores[start:end], letters[start:end], job.units, flat[start:end])
-        tags = _decide(evidence, _outside(job.units, removed[job.owner]), detector)
+        tags = _decide(evidence, _outside(job.units, removed[job.owner]), choice)
         pieces[job.owner].extend(_Piece(*unit[:3], lang) for unit, lang in zip(job.units, tags, strict=True))
 
 
@@ -355,11 +420,27 @@ def _outside(units: Sequence[_Unit], gaps: Sequence[tuple[int, int]]) -> list[bo
     return outside
 
 
-def _scores(texts: Sequence[str], detector: Detector) -> tuple[tuple[str, ...], _Floats]:
-    if detector == "langdetect":
-        return detectors.langdetect_languages(), _langdetect_scores(texts)
-    model = detectors.naive_bayes()
-    return model.languages, model.scores(texts)
+def _known(detector: Detector) -> tuple[str, ...]:
+    return detectors.langdetect_languages() if detector == "langdetect" else detectors.naive_bayes().languages
+
+
+def _checked(languages: Sequence[str], detector: Detector) -> tuple[str, ...]:
+    """Return languages as the detector calls them."""
+    tags = tuple(sorted({detectors.tag(name) or detectors.tag(name.split("-")[0]) for name in languages}))
+    for name in tags:
+        if name not in _known(detector):
+            raise ConfigError(
+                f"languages: the detector does not know {name!r}; known are {', '.join(_known(detector))}"
+            )
+    return tags
+
+
+def _scores(texts: Sequence[str], choice: _Choice) -> tuple[tuple[str, ...], _Floats]:
+    known = _known(choice.detector)
+    scores = _langdetect_scores(texts) if choice.detector == "langdetect" else detectors.naive_bayes().scores(texts)
+    if not choice.languages:
+        return known, scores
+    return choice.languages, scores[:, [known.index(name) for name in choice.languages]]
 
 
 def _langdetect_scores(texts: Sequence[str]) -> _Floats:
@@ -375,7 +456,7 @@ def _langdetect_scores(texts: Sequence[str]) -> _Floats:
     return scores
 
 
-def _decide(evidence: _Evidence, content: Sequence[bool], detector: Detector) -> list[str]:
+def _decide(evidence: _Evidence, content: Sequence[bool], choice: _Choice) -> list[str]:
     """Return the tag of each unit."""
     tags = [UNDETERMINED] * len(content)
     known: list[int] = []
@@ -385,9 +466,9 @@ def _decide(evidence: _Evidence, content: Sequence[bool], detector: Detector) ->
         if not rows:
             continue
         part = evidence.take(rows) if len(rows) < len(content) else evidence
-        columns = _label(part, known, _TUNINGS[detector])
+        columns = _label(part, known, _TUNINGS[choice.detector])
         known = sorted(set(columns) - {-1})
-        names = _names(part, columns, detector) | names
+        names = _names(part, columns, choice) | names
         for row, column, letters in zip(rows, columns, part.letters.tolist(), strict=True):
             tags[row] = names[column] if letters else NO_LANGUAGE
     return tags
@@ -668,7 +749,7 @@ def _without_quotations(path: list[int], letters: npt.NDArray[np.int64], tuning:
     return path
 
 
-def _names(evidence: _Evidence, columns: Sequence[int], detector: Detector) -> dict[int, str]:
+def _names(evidence: _Evidence, columns: Sequence[int], choice: _Choice) -> dict[int, str]:
     """Return the tag of each language found.
 
     Where CLD2 confirms the detector that split the text, it is the column's own. Otherwise three detectors vote on the
@@ -678,12 +759,14 @@ def _names(evidence: _Evidence, columns: Sequence[int], detector: Detector) -> d
     names: dict[int, str] = {-1: NO_LANGUAGE}
     for column in sorted(set(columns) - {-1}, key=columns.index):
         own = name = evidence.languages[column]
-        if detector == "mixture":
+        if choice.detector == "mixture":
             sample = _sample(evidence, [row for row, c in enumerate(columns) if c == column])
             if detectors.cld2(sample[:_GLANCE_CHARS]).get(own, 0.0) < _SURE:
                 name = _vote(sample, own)
                 if name == UNDETERMINED and len(set(columns) - {-1}) > 1:
                     # Two languages that nobody can name are still two.
+                    name = own
+                if choice.languages and name not in choice.languages and name != UNDETERMINED:
                     name = own
         names[column] = own if name in names.values() else name
     return names

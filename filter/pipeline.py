@@ -66,8 +66,10 @@ def prepare(source: str | Record, config: Config) -> Document:
 
 
 def run_stages(documents: Sequence[Document], config: Config) -> list[Document]:
-    """Return the documents after every stage."""
-    for stage in _stages():
+    """Return the documents after every stage, and what is to be said of their parts."""
+    from .parts import note_parts
+
+    for stage in (*_stages(), note_parts):
         documents = stage(documents, config)
     return [replace(document, verdict=_verdict(document)) for document in documents]
 
@@ -75,10 +77,10 @@ def run_stages(documents: Sequence[Document], config: Config) -> list[Document]:
 def _stages() -> tuple[Stage, ...]:
     # Imported here, so that `import filter` and `--help` do not wait for NumPy.
     from .clean import clean
-    from .language import split_languages
+    from .language import name_scripts, split_languages
     from .sections import classify_sections
 
-    return (clean, split_languages, classify_sections)
+    return (clean, split_languages, classify_sections, name_scripts)
 
 
 def _verdict(document: Document) -> Verdict:
@@ -89,4 +91,7 @@ def _verdict(document: Document) -> Verdict:
         return Verdict(keep=False, reasons=("nothing is left after removals",))
     if left <= {"spam", "low_quality"}:
         return Verdict(keep=False, reasons=(f"nothing but {' and '.join(sorted(left))}",))
+    parts = [note.verdict for note in document.notes.values()]
+    if parts and not any(verdict.keep for verdict in parts):
+        return Verdict(keep=False, reasons=tuple(dict.fromkeys(reason for part in parts for reason in part.reasons)))
     return Verdict()

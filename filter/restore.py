@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError, UsageError
-from .writers import DOCUMENTS, DROPPED, Unique, read_records, safe_name
+from .writers import DOCUMENTS, Unique, read_record, read_records, record_files, safe_name
 
 __all__ = ["restore", "restore_text"]
 
@@ -66,32 +65,31 @@ def restore(output: Path, folder: Path) -> Iterator[Path | InputError]:
     Raises:
         UsageError: there are no records, or the folder cannot be used.
     """
-    paths = [output] if output.is_file() else [output / name for name in (DOCUMENTS, DROPPED)]
-    paths = [path for path in paths if path.is_file()]
+    paths = [output] if output.is_file() else record_files(output)
     if not paths:
         raise UsageError(f"{output / DOCUMENTS}: not found; name a folder that textsieve run wrote")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written to ({error.strerror}); name another folder") from error
-    names = Unique(key=str.casefold)
+    # A document's records may stand in several files. Where they are is held in memory, not what they say.
+    places: dict[str, list[tuple[Path, int]]] = {}
     for path in paths:
-        for key, group in groupby(read_records(path), key=_document):
-            if isinstance(key, InputError):
-                yield key
-                continue
-            target = folder / f"{names.take(safe_name(key))}.txt"
-            try:
-                text = restore_text([record for record in group if isinstance(record, dict)])
-                with target.open("xb") as file:
-                    file.write(text.encode("utf-8"))
-            except InputError as error:
-                yield InputError(error.reason, path=str(path), remedy=error.remedy)
-            except FileExistsError:
-                yield InputError("exists already", path=str(target), remedy="name another folder with -o")
+        for offset, record in read_records(path):
+            if isinstance(record, InputError):
+                yield record
             else:
-                yield target
-
-
-def _document(record: dict[str, Any] | InputError) -> str | InputError:
-    return record if isinstance(record, InputError) else str(record["parent"])
+                places.setdefault(str(record["parent"]), []).append((path, offset))
+    names = Unique(key=str.casefold)
+    for parent, found in places.items():
+        target = folder / f"{names.take(safe_name(parent))}.txt"
+        try:
+            text = restore_text([read_record(path, offset) for path, offset in found])
+            with target.open("xb") as file:
+                file.write(text.encode("utf-8"))
+        except InputError as error:
+            yield InputError(error.reason, path=str(found[0][0]), remedy=error.remedy)
+        except FileExistsError:
+            yield InputError("exists already", path=str(target), remedy="name another folder with -o")
+        else:
+            yield target

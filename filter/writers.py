@@ -17,7 +17,7 @@ import shutil
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
@@ -26,11 +26,12 @@ from typing import Any, BinaryIO
 import orjson
 
 from .config import Config
-from .document import UNDETERMINED, Document, Part, Span
+from .document import UNDETERMINED, Document, Part, Span, Verdict
 from .errors import InputError, UsageError
 from .readers import Item, Rejection
 
 __all__ = [
+    "BITEXT",
     "DOCUMENTS",
     "DROPPED",
     "REJECTED",
@@ -41,22 +42,27 @@ __all__ = [
     "Summary",
     "Unique",
     "Writer",
+    "bitext_records",
     "dumps",
     "part_records",
+    "read_record",
     "read_records",
+    "record_files",
     "rejected_record",
     "safe_name",
 ]
 
 SCHEMA_VERSION = 1
-DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT = (
+DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT, BITEXT = (
     "documents.jsonl",
     "dropped.jsonl",
     "rejected.jsonl",
     "summary.json",
     "text",
+    "bitext.jsonl",
 )
-_OUTPUTS = (DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT)
+_OUTPUTS = (DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT, BITEXT)
+_OF_LANGUAGE = "documents.*.jsonl"
 _TEMPORARY = ".textsieve-"
 
 _MAX_NAME_BYTES = 150  # leaves room for a number, the language and the ending below the 255 of most file systems
@@ -160,8 +166,8 @@ def part_records(
     ids = [parent] if len(parts) == 1 else [take_id(f"{parent}#{part.lang}") for part in parts]
     removals = _removals(document, parts)
     flagged = set(document.flagged)
+    id_of = {part.lang: part_id for part, part_id in zip(parts, ids, strict=True)}
     common = {
-        "verdict": {"keep": document.verdict.keep, "reasons": list(document.verdict.reasons)},
         "parent_chars": len(document.text),
         "parent_sha256": hashlib.sha256(document.text.encode("utf-8")).hexdigest(),
         "meta": dict(document.meta),
@@ -175,14 +181,69 @@ def part_records(
             "source": {"path": item.path, "line": item.line, "id": item.given_id},
             "url": document.url,
             "lang": part.lang,
+            "second_opinion": part.second_opinion,
+            "translation_of": id_of.get(part.translation_of or ""),
+            "translation_score": _rounded(part.translation_score),
             "text": part.text,
             "kept": [[int(start), int(end)] for start, end in part.kept],
             "flags": [_span_record(span) for span in part.spans if span in flagged],
             "removed": [_span_record(span, document.text if removed_text else None, True) for span in removed],
+            "verdict": _verdict_record(document.verdict, part.verdict),
             **common,
         }
         for part_id, part, removed in zip(ids, parts, removals, strict=True)
     ]
+
+
+def _verdict_record(document: Verdict, part: Verdict) -> dict[str, Any]:
+    reasons = dict.fromkeys((*document.reasons, *part.reasons))
+    return {"keep": document.keep and part.keep, "reasons": list(reasons)}
+
+
+def _rounded(score: float | None) -> float | None:
+    # More digits than these say nothing.
+    return None if score is None else round(float(score), _SCORE_DIGITS)
+
+
+def bitext_records(document: Document, records: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a document's translations in pairs, those of parts that are not kept left out.
+
+    Args:
+        document: an analysed document.
+        records: its output records, from `part_records`.
+    """
+    from .translation import aligned_pairs
+
+    parts = {record["id"]: (part, record) for part, record in zip(document.parts(), records, strict=False)}
+    for part, record in parts.values():
+        if record["translation_of"] is None:
+            continue
+        other, original = parts[record["translation_of"]]
+        if not (record["verdict"]["keep"] and original["verdict"]["keep"]):
+            continue
+        for pair in aligned_pairs(other.text, part.text):
+            sides = ((other, original, pair.left), (part, record, pair.right))
+            yield {
+                "schema": SCHEMA_VERSION,
+                "parent": record["parent"],
+                "ids": [side["id"] for _, side, _ in sides],
+                "langs": [side.lang for side, _, _ in sides],
+                "texts": [side.text[start:end] for side, _, (start, end) in sides],
+                "kept": [_kept_between(side.kept, *bounds) for side, _, bounds in sides],
+                "score": _rounded(pair.score * record["translation_score"]),
+            }
+
+
+def _kept_between(kept: Iterable[tuple[int, int]], start: int, end: int) -> list[list[int]]:
+    """Return the slices of the document's text that are the slice `[start, end)` of the part's text."""
+    slices = []
+    at = 0
+    for first, last in kept:
+        low, high = max(start - at, 0), min(end - at, last - first)
+        if low < high:
+            slices.append([int(first + low), int(first + high)])
+        at += last - first
+    return slices
 
 
 def _removals(document: Document, parts: list[Part]) -> list[list[Span]]:
@@ -199,13 +260,13 @@ def _removals(document: Document, parts: list[Part]) -> list[list[Span]]:
 
 
 def _span_record(span: Span, text: str | None = None, is_removal: bool = False) -> dict[str, Any]:
-    # NumPy numbers would not be written, and more digits than these say nothing.
+    # NumPy numbers would not be written.
     record: dict[str, Any] = {"start": int(span.start), "end": int(span.end), "label": span.label}
     if is_removal:
         record["category"] = span.category
     record |= {
         "lang": span.lang,
-        "score": round(float(span.score), _SCORE_DIGITS),
+        "score": _rounded(span.score),
         "source": span.source,
         "reasons": list(span.reasons),
     }
@@ -237,7 +298,7 @@ class Summary:
         rejected: inputs that could not be used.
         unreadable: of these, files and folders of which nothing could be read.
         chars: characters read.
-        parts: number of parts by language, without dropped documents.
+        parts: number of parts by language, without dropped ones.
         removed_chars: characters left out, by category, or by label for what has none.
         flags: flagged spans by label.
         flagged_chars: their characters.
@@ -258,7 +319,7 @@ class Summary:
         self.documents += 1
         self.chars += len(document.text)
         if document.verdict.keep:
-            self.parts.update(record["lang"] for record in records)
+            self.parts.update(record["lang"] for record in records if record["verdict"]["keep"])
         else:
             self.dropped += 1
         for span in document.removed:
@@ -302,7 +363,7 @@ class Writer(ABC):
         records = part_records(document, item, self._ids.take, removed_text=self._removed_text)
         # All or none of the lines of a document: the second may fail where the first did not.
         lines = [dumps(record) for record in records]
-        self._emit(document, records, b"".join(lines))
+        self._emit(document, records, lines)
         self.summary.add(document, records)
 
     def reject(self, rejection: Rejection) -> None:
@@ -310,7 +371,7 @@ class Writer(ABC):
         self.summary.reject(rejection)
 
     @abstractmethod
-    def _emit(self, document: Document, records: list[dict[str, Any]], lines: bytes) -> None: ...
+    def _emit(self, document: Document, records: list[dict[str, Any]], lines: list[bytes]) -> None: ...
 
     @abstractmethod
     def __enter__(self) -> Writer: ...
@@ -333,8 +394,8 @@ class StreamWriter(Writer):
         super().__init__(removed_text=removed_text)
         self._stream = stream
 
-    def _emit(self, document: Document, records: list[dict[str, Any]], lines: bytes) -> None:
-        self._stream.write(lines)
+    def _emit(self, document: Document, records: list[dict[str, Any]], lines: list[bytes]) -> None:
+        self._stream.write(b"".join(lines))
 
     def __enter__(self) -> StreamWriter:
         return self
@@ -353,6 +414,8 @@ class FolderWriter(Writer):
         folder: made if it is not there.
         config: noted in the summary.
         text: whether to write each part as a text file too, `text/<id>.<language>.txt`.
+        bitext: whether to write the lines of translations in pairs too, to `bitext.jsonl`.
+        by_language: whether each language has its own file, `documents.<language>.jsonl`.
         force: whether to replace results that are there already.
         removed_text: whether removals carry their text.
 
@@ -361,12 +424,20 @@ class FolderWriter(Writer):
     """
 
     def __init__(
-        self, folder: Path, config: Config, *, text: bool = False, force: bool = False, removed_text: bool = True
+        self,
+        folder: Path,
+        config: Config,
+        *,
+        text: bool = False,
+        bitext: bool = False,
+        by_language: bool = False,
+        force: bool = False,
+        removed_text: bool = True,
     ) -> None:
         super().__init__(removed_text=removed_text)
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder}: is a file; name a folder with -o, or - for standard output")
-        there = [name for name in _OUTPUTS if (folder / name).exists()]
+        there = _results_in(folder)
         if there and not force:
             raise UsageError(f"{folder / there[0]}: exists already; add --force to replace it, or name another folder")
         self._folder = folder
@@ -374,6 +445,8 @@ class FolderWriter(Writer):
         self._partial = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
         self._config = config
         self._files: dict[str, BinaryIO] = {}
+        self._by_language = by_language
+        self._names = [*(() if by_language else (DOCUMENTS,)), DROPPED, REJECTED, *((BITEXT,) if bitext else ())]
         # Some file systems take A and a for one name.
         self._text_names = Unique(key=str.casefold) if text else None
 
@@ -381,7 +454,8 @@ class FolderWriter(Writer):
         # An interrupt in here must leave as little behind as one in the block.
         try:
             self._partial.mkdir(parents=True)
-            self._files = {name: (self._partial / name).open("wb") for name in (DOCUMENTS, DROPPED, REJECTED)}
+            for name in self._names:
+                self._file(name)
             if self._text_names is not None:
                 (self._partial / TEXT).mkdir()
         except OSError as error:
@@ -397,12 +471,26 @@ class FolderWriter(Writer):
         super().reject(rejection)
         self._files[REJECTED].write(dumps(rejected_record(rejection)))
 
-    def _emit(self, document: Document, records: list[dict[str, Any]], lines: bytes) -> None:
-        self._files[DOCUMENTS if document.verdict.keep else DROPPED].write(lines)
-        if self._text_names is None or not document.verdict.keep:
+    def _file(self, name: str) -> BinaryIO:
+        if name not in self._files:
+            self._files[name] = (self._partial / name).open("wb")
+        return self._files[name]
+
+    def _emit(self, document: Document, records: list[dict[str, Any]], lines: list[bytes]) -> None:
+        kept = [record for record in records if record["verdict"]["keep"]]
+        for record, line in zip(records, lines, strict=True):
+            name = DOCUMENTS
+            if not record["verdict"]["keep"]:
+                name = DROPPED
+            elif self._by_language:
+                name = _OF_LANGUAGE.replace("*", safe_name(record["lang"]))
+            self._file(name).write(line)
+        if BITEXT in self._files:
+            self._files[BITEXT].writelines(map(dumps, bitext_records(document, records)))
+        if self._text_names is None or not kept:
             return
         name = self._text_names.take(safe_name(records[0]["parent"]))
-        for record in records:
+        for record in kept:
             # Not write_text: it would translate the line ends on some systems.
             path = self._partial / TEXT / f"{name}.{safe_name(record['lang'])}.txt"
             path.write_bytes(record["text"].encode("utf-8"))
@@ -428,6 +516,10 @@ class FolderWriter(Writer):
         if self._text_names is not None:
             # Text files are copies of what the records hold, so they are not forced to disk one by one.
             self._replace(TEXT)
+        # Of what stood there, nothing may be taken for results of this run.
+        for name in _results_in(self._folder):
+            if name not in (*self._files, TEXT):
+                (self._folder / name).unlink()
         # The summary comes last: where it stands, the run was finished.
         for name in self._files:
             self._replace(name)
@@ -453,17 +545,40 @@ class FolderWriter(Writer):
                 self._folder.rmdir()
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any] | InputError]:
-    """Yield the records of an output file, and an error for each line that is none."""
+def record_files(folder: Path) -> list[Path]:
+    """Return the files of a run's folder that hold records of documents."""
+    paths = [folder / DOCUMENTS, *sorted(folder.glob(_OF_LANGUAGE)), folder / DROPPED]
+    return [path for path in paths if path.is_file()]
+
+
+def _results_in(folder: Path) -> list[str]:
+    names = [name for name in _OUTPUTS if (folder / name).exists()]
+    return names + sorted(path.name for path in folder.glob(_OF_LANGUAGE))
+
+
+def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | InputError]]:
+    """Yield the records of an output file with the bytes before them, and an error for each line that is none."""
+    offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                yield InputError(f"not JSON ({error})", path=str(path), line=number, remedy="run textsieve run again")
-                continue
-            if isinstance(record, dict) and record.get("schema") == SCHEMA_VERSION:
-                yield record
-            else:
-                reason = f"not a record of schema {SCHEMA_VERSION}"
-                yield InputError(reason, path=str(path), line=number, remedy="name results that textsieve run wrote")
+            yield offset, _record(line, path, number)
+            offset += len(line)
+
+
+def read_record(path: Path, offset: int) -> dict[str, Any]:
+    """Return the record of an output file that has so many bytes before it."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        record: dict[str, Any] = json.loads(file.readline())
+        return record
+
+
+def _record(line: bytes, path: Path, number: int) -> dict[str, Any] | InputError:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        return InputError(f"not JSON ({error})", path=str(path), line=number, remedy="run textsieve run again")
+    if isinstance(record, dict) and record.get("schema") == SCHEMA_VERSION:
+        return record
+    reason = f"not a record of schema {SCHEMA_VERSION}"
+    return InputError(reason, path=str(path), line=number, remedy="name results that textsieve run wrote")

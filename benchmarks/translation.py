@@ -1,0 +1,154 @@
+"""Whether parts that translate each other are told from parts that do not: precision, recall and F1.
+
+Translations: the languages of the documents whose languages say the same (kinds block with `parallel`, alternate,
+inline), and their first and second halves. No translations: other articles in one document (block), the first half with
+the second half of the translation (the same article, topic and names), a news article and site boilerplate (tail), and
+two documents at random.
+
+    python -m benchmarks.translation ../shared/data/lang/dev.jsonl [--fit] [--documents]
+
+Figures come from five-fold cross-validation over documents; --fit prints the weights for filter/translation.py, and
+--documents adds the parts that the splitter itself finds, judged with the weights that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from filter import Config, Document
+from filter.language import split_languages
+from filter.segment import segment
+from filter.translation import FEATURES, MIN_SCORE, aligned_pairs, features, score
+
+_KINDS = ("block", "alternate", "inline", "tail")
+
+
+class Case(NamedTuple):
+    document: str
+    kind: str
+    left: str
+    right: str
+    is_translation: bool
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [row for row in rows if row["kind"] in _KINDS]
+
+
+def is_parallel(row: dict[str, Any]) -> bool:
+    return row["kind"] in ("alternate", "inline") or bool(row.get("parallel"))
+
+
+def texts(row: dict[str, Any]) -> dict[str, str]:
+    parts: dict[str, list[str]] = {}
+    for span in row["spans"]:
+        parts.setdefault(span["lang"], []).append(row["text"][span["start"] : span["end"]])
+    return {lang: "\n".join(lines) for lang, lines in parts.items()}
+
+
+def halves(text: str) -> list[str]:
+    lines = [line for line in text.split("\n") if line.strip()]
+    middle = len(lines) // 2
+    return ["\n".join(lines[:middle]), "\n".join(lines[middle:])] if middle else []
+
+
+def cases(rows: list[dict[str, Any]]) -> Iterator[Case]:
+    chance = random.Random(0)
+    for row in rows:
+        parts = texts(row)
+        for left, right in combinations(parts, 2):
+            same = is_parallel(row)
+            yield Case(row["id"], row["kind"], parts[left], parts[right], same)
+            first, second = halves(parts[left]), halves(parts[right])
+            if same and first and second:
+                for a, b in ((0, 0), (1, 1), (0, 1), (1, 0)):
+                    yield Case(row["id"], f"{row['kind']}, half", first[a], second[b], a == b)
+        for other in chance.sample(rows, 2):
+            (left, a), (right, b) = chance.choice(list(parts.items())), chance.choice(list(texts(other).items()))
+            if other is not row and left != right:
+                yield Case(row["id"], "random", a, b, False)
+
+
+def figures(found: np.ndarray, wanted: np.ndarray) -> str:
+    hits = int((found & wanted).sum())
+    precision, recall = hits / max(int(found.sum()), 1), hits / max(int(wanted.sum()), 1)
+    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+    return f"P {precision:.3f}  R {recall:.3f}  F1 {f1:.3f}  ({int(wanted.sum())} of {len(wanted)})"
+
+
+def cross_validated(data: list[Case], fit: bool) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    values = [features(case.left, case.right) for case in data]
+    table = np.array([np.zeros(len(FEATURES)) if row is None else row for row in values])
+    wanted = np.array([case.is_translation for case in data])
+    groups = [case.document for case in data]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=3, max_iter=2000))
+    chance = cross_val_predict(model, table, wanted, groups=groups, cv=GroupKFold(5), method="predict_proba")[:, 1]
+    found = chance >= MIN_SCORE
+    print("pairs of gold texts, cross-validated")
+    for kind in sorted({case.kind for case in data}):
+        rows = np.array([case.kind == kind for case in data])
+        print(f"  {kind:<16} {figures(found[rows], wanted[rows])}")
+    print(f"  {'all':<16} {figures(found, wanted)}")
+    if fit:
+        model.fit(table, wanted)
+        scaler, linear = model
+        weights = linear.coef_[0] / scaler.scale_
+        print(f"_BIAS = {linear.intercept_[0] - weights @ scaler.mean_:.3f}")
+        print(f"_WEIGHTS = ({', '.join(f'{weight:.3f}' for weight in weights)})")
+
+
+def end_to_end(rows: list[dict[str, Any]]) -> None:
+    """Judge every pair of parts that the splitter finds: all are translations of each other, or none."""
+    documents = split_languages([segment(Document(row["text"])) for row in rows], Config())
+    found, wanted, kinds = [], [], []
+    lines = right = 0
+    for row, document in zip(rows, documents, strict=True):
+        parts = document.parts()
+        for left, other in combinations(parts, 2):
+            found.append(score(left.text, other.text) >= MIN_SCORE)
+            wanted.append(is_parallel(row))
+            kinds.append(row["kind"])
+        if row["kind"] in ("alternate", "inline") and len(parts) == 2:
+            a, b = (list(filter(str.strip, part.text.split("\n"))) for part in parts)
+            if len(a) == len(b):
+                gold = set(zip(map(str.strip, a), map(str.strip, b), strict=True))
+                pairs = aligned_pairs(parts[0].text, parts[1].text)
+                texts = {(parts[0].text[slice(*p.left)], parts[1].text[slice(*p.right)]) for p in pairs}
+                lines += len(gold)
+                right += len(gold & texts)
+    print("parts that the splitter found")
+    for kind in sorted(set(kinds)):
+        chosen = np.array([k == kind for k in kinds])
+        print(f"  {kind:<16} {figures(np.array(found)[chosen], np.array(wanted)[chosen])}")
+    print(f"  {'all':<16} {figures(np.array(found), np.array(wanted))}")
+    print(f"lines aligned as they stand: {right:,} of {lines:,} ({right / max(lines, 1):.3f})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--documents", action="store_true")
+    options = parser.parse_args()
+    rows = read(options.data)
+    cross_validated(list(cases(rows)), options.fit)
+    if options.documents:
+        end_to_end(rows)
+
+
+if __name__ == "__main__":
+    main()
