@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from . import __version__
-from .config import Config, Detector, Preset
+from .config import Config, Detector, Extractor, Preset
 from .document import LABELS, Document
 from .errors import TextsieveError, UsageError
 
@@ -191,6 +191,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk")
     group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages")
+    group.add_argument(
+        "--extractor", choices=get_args(Extractor), help="what takes the main text out of HTML (default: trafilatura)"
+    )
     for option, text in (
         ("--languages", "the only languages there can be, for example en,es"),
         ("--keep-language", "drop the parts in other languages"),

@@ -17,12 +17,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Config", "Detector", "Preset"]
+__all__ = ["Config", "Detector", "Extractor", "Preset"]
 
 _LISTS = {"rules", "profiles", "languages", "keep_languages", "drop_languages"}
 _TAG = re.compile("[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 Detector = Literal["mixture", "langdetect"]
+Extractor = Literal["trafilatura", "resiliparse"]
 Preset = Literal["gentle", "balanced", "strict"]
 
 
@@ -41,6 +42,9 @@ class Config:
         drop_languages: parts in these languages are dropped.
         min_part_chars: shorter parts are dropped.
         second_opinion: whether each part says what langdetect thinks of its language.
+        extractor: what takes the main text out of HTML: trafilatura, or resiliparse (many times faster, less precise).
+        page_timeout_s: a page of HTML that takes longer is rejected; None for no limit.
+        max_html_bytes: a larger page is rejected; text that is no longer bytes counts as UTF-8.
         max_text_chars: a longer text is rejected rather than processed.
         batch_chars: how much text `process_many` gathers before it works on it; memory grows with it.
 
@@ -58,16 +62,23 @@ class Config:
     drop_languages: tuple[str, ...] = ()
     min_part_chars: int = 0
     second_opinion: bool = False
+    extractor: Extractor = "trafilatura"
+    page_timeout_s: float | None = 30.0
+    max_html_bytes: int = 10_000_000
     max_text_chars: int = 20_000_000
     batch_chars: int = 1_000_000
 
     def __post_init__(self) -> None:
-        for name, choices in (("preset", get_args(Preset)), ("detector", get_args(Detector))):
+        choices_of = {"preset": Preset, "detector": Detector, "extractor": Extractor}
+        for name, choices in ((name, get_args(choice)) for name, choice in choices_of.items()):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: use one of {', '.join(choices)}")
-        for name, least in (("max_text_chars", 1), ("batch_chars", 1), ("min_part_chars", 0)):
+        for name, least in (("max_html_bytes", 1), ("max_text_chars", 1), ("batch_chars", 1), ("min_part_chars", 0)):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: use a whole number, {least} or more")
+        limit = self.page_timeout_s
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0):
+            raise ConfigError(f"page_timeout_s = {limit!r}: use a number of seconds above 0")
         if not isinstance(self.second_opinion, bool):
             raise ConfigError(f"second_opinion = {self.second_opinion!r}: use true or false")
         for name in ("languages", "keep_languages", "drop_languages"):

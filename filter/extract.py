@@ -1,13 +1,20 @@
-"""HTML or plain text to Document; the only importer of trafilatura. It does not judge."""
+"""HTML or plain text to Document; the only importer of trafilatura and resiliparse.
+
+Pages that might take a parser for ever are read in a child process that is killed when its time is up.
+"""
 
 from __future__ import annotations
 
 import codecs
 import re
+from typing import TYPE_CHECKING
 
-from .config import Config
+from .config import Config, Extractor
 from .document import Document, Record
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from resiliparse.parse.html import HTMLTree
 
 __all__ = ["extract"]
 
@@ -17,8 +24,19 @@ _META_CHARSET = re.compile(
     rb"<(?:meta|\?xml)[^>]{0,500}?(?:charset|encoding)\s*=\s*[\"']?\s*([a-z0-9_.:-]+)", re.IGNORECASE
 )
 _META_WITHIN = 4096
+_TAG = re.compile(r"<[a-zA-Z]")
 _LONG_TAG = re.compile(r"<[A-Za-z][^<>]{20000}[^<>]*")
 _MAX_ATTRIBUTES = 5000
+# Pages beyond these may take long and are read in a child process; of today's news pages, two in a thousand are.
+_MANY_TAGS = 10_000
+_MANY_CHARS = 1_000_000
+# trafilatura takes minutes for 100,000 paragraphs, and libxml2 drops all that follows the 256th level of nesting.
+_TOO_MANY_TAGS = 50_000
+_MAX_DEPTH = 240
+_NESTING = re.compile(
+    r"<(/?)(?:div|span|table|ul|ol|section|article|main|font|b|i|u|center|blockquote|a|em|strong|form|small|big|dl)\b",
+    re.IGNORECASE,
+)
 _MIN_SHARE = 0.4  # of the visible text; below it extraction is tried another way
 _MUCH_LONGER = 1.5
 # References to control characters but tab, line feed and carriage return.
@@ -63,19 +81,56 @@ def _check_unicode(text: str) -> None:
 def _html_text(record: Record, config: Config) -> str:
     html = record.html
     assert html is not None
+    _check_size(html, config)
+    if config.page_timeout_s is None or not _may_take_long(html):
+        return _page_text(html, config.extractor)
+    from .child import ChildDiedError, OutOfTimeError, call
+
+    size = f"HTML of {len(html):,} {'bytes' if isinstance(html, bytes) else 'characters'}"
+    try:
+        return call(_page_text, html, config.extractor, timeout_s=config.page_timeout_s)
+    except OutOfTimeError as error:
+        reason = f"{size} takes longer than {config.page_timeout_s:g} s to read"
+        raise InputError(reason, remedy="raise page_timeout_s, or give the page's text instead") from error
+    except ChildDiedError as error:
+        raise InputError(f"{size} that ends the process that reads it", remedy=_PAGE_REMEDY) from error
+
+
+def _check_size(html: str | bytes, config: Config) -> None:
+    size = len(html)
+    if isinstance(html, str) and size <= config.max_html_bytes < 4 * size:
+        size = len(html.encode("utf-8", "surrogatepass"))
+    if size > config.max_html_bytes:
+        reason = f"HTML of {size:,} bytes is over the limit of {config.max_html_bytes:,}"
+        raise InputError(reason, remedy="raise max_html_bytes, or cut the page")
     if len(html) > config.max_text_chars:
         reason = f"HTML of {len(html):,} characters is over the limit of {config.max_text_chars:,}"
         raise InputError(reason, remedy="raise max_text_chars, or cut the page")
+
+
+def _may_take_long(html: str | bytes) -> bool:
+    tags = html.count(b"<") if isinstance(html, bytes) else html.count("<")
+    return tags > _MANY_TAGS or len(html) > _MANY_CHARS
+
+
+def _page_text(html: str | bytes, extractor: Extractor) -> str:
+    """Return the main text of a page.
+
+    Raises:
+        InputError: there is none, or the page cannot be parsed.
+    """
     try:
         page = _mended(_decoded(html) if isinstance(html, bytes) else html)
+        if not _TAG.search(page):
+            raise InputError("no text found in the HTML", remedy=_PAGE_REMEDY)
         _check_tags(page)
-        text = _main_text(page)
+        text = _main_text(page, extractor)
     except InputError:
         raise
     except Exception as error:  # whatever trips the parsers below, it is this page
         reason = f"HTML that cannot be parsed ({type(error).__name__}: {error})"
         raise InputError(reason, remedy=_PAGE_REMEDY) from error
-    if not text or not text.strip():
+    if not text.strip():
         raise InputError("no text found in the HTML", remedy=_PAGE_REMEDY)
     return text
 
@@ -88,8 +143,32 @@ def _check_tags(page: str) -> None:
             raise InputError(reason, remedy=_PAGE_REMEDY)
 
 
-def _main_text(page: str) -> str | None:
+def _main_text(page: str, extractor: Extractor) -> str:
     """Return the main text of a page; rather too much than too little: the cleaner says what it removes."""
+    from resiliparse.parse.html import HTMLTree
+
+    tree = HTMLTree.parse(page)
+    if _is_deep(page):
+        return _visible_text(tree)
+    if extractor == "trafilatura" and page.count("<") <= _TOO_MANY_TAGS:
+        text = _by_trafilatura(page)
+        if text.strip():
+            return text
+    return _by_resiliparse(tree)
+
+
+def _is_deep(page: str) -> bool:
+    """Return whether elements nest too deep for either extractor: one drops text, the other takes the square of it."""
+    depth = 0
+    for match in _NESTING.finditer(page):
+        depth += -1 if match[1] else 1
+        if depth > _MAX_DEPTH:
+            return True
+        depth = max(depth, 0)
+    return False
+
+
+def _by_trafilatura(page: str) -> str:
     from trafilatura import extract as extract_
     from trafilatura import html2txt
 
@@ -99,7 +178,19 @@ def _main_text(page: str) -> str | None:
         other = extract_(page, include_comments=False) or ""
         text = other if len(other) > _MUCH_LONGER * len(text) else text
     # User comments are no part of an article, but a page that is nothing else is not empty.
-    return text or extract_(page, favor_recall=True, include_comments=True)
+    return text or extract_(page, favor_recall=True, include_comments=True) or ""
+
+
+def _by_resiliparse(tree: HTMLTree) -> str:
+    from resiliparse.extract.html2text import extract_plain_text
+
+    return str(extract_plain_text(tree, main_content=True, comments=False, list_bullets=False, alt_texts=False))
+
+
+def _visible_text(tree: HTMLTree) -> str:
+    from resiliparse.extract.html2text import extract_plain_text
+
+    return str(extract_plain_text(tree, main_content=False, list_bullets=False, alt_texts=False))
 
 
 def _decoded(page: bytes) -> str:

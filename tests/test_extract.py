@@ -1,3 +1,6 @@
+import os
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,3 +170,60 @@ def test_odd_characters_in_html_cost_no_other_text(mark):
 )
 def test_other_references_are_left(reference):
     assert _mended(reference) == reference
+
+
+@pytest.mark.parametrize("extractor", ["trafilatura", "resiliparse"])
+@pytest.mark.parametrize("depth", [100, 300, 2000, 50_000])
+def test_nesting_of_any_depth_costs_no_text(extractor, depth):
+    deep = f"<p>{PARAGRAPHS[0]}</p>{'<div>' * depth}<p>{PARAGRAPHS[1]}</p>{'</div>' * depth}<p>{PARAGRAPHS[2]}</p>"
+    document = extract(Record(html=page(f"<article>{deep}</article>")), Config(extractor=extractor))
+    assert all(paragraph in document.text for paragraph in PARAGRAPHS)
+
+
+def test_page_of_very_many_paragraphs_is_read_within_the_limit():
+    paragraphs = "".join(f"<p>Paragraph {number} tells of the river and of the bridge.</p>" for number in range(60_000))
+    document = extract(Record(html=page(f"<article>{paragraphs}</article>")), Config())
+    assert document.text.count("tells of the river") == 60_000
+
+
+MANY_LINKS = page(article(*PARAGRAPHS, *("<a href='/x'>Another story of the bridge</a>" for _ in range(12_000))))
+
+
+@pytest.mark.parametrize("html", [MANY_LINKS, MANY_LINKS.encode()], ids=["str", "bytes"])
+def test_page_that_takes_too_long_is_refused_and_the_next_is_read(html):
+    started = time.monotonic()
+    with pytest.raises(InputError, match=r"takes longer than 0\.001 s to read; raise page_timeout_s"):
+        extract(Record(html=html), Config(page_timeout_s=0.001))
+    assert time.monotonic() - started < 20
+    assert PARAGRAPHS[0] in extract(Record(html=html), Config()).text
+
+
+def test_page_that_kills_its_process_is_refused(monkeypatch):
+    monkeypatch.setattr("filter.extract._page_text", os._exit)  # found by its name, os._exit, in the child
+    with pytest.raises(InputError, match="ends the process that reads it; check that it is a whole page"):
+        extract(Record(html=MANY_LINKS), Config())
+
+
+def test_small_pages_need_no_other_process(monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", None)
+    assert PARAGRAPHS[0] in text_of(page(article(*PARAGRAPHS)))
+
+
+def test_pages_are_the_same_in_the_child_process_and_out_of_it():
+    within = extract(Record(html=MANY_LINKS), Config(page_timeout_s=None)).text
+    assert extract(Record(html=MANY_LINKS), Config()).text == within
+    with pytest.raises(InputError, match="no text found"):  # errors come through as they are
+        text_of("<p> </p>" * 5_100)
+
+
+@pytest.mark.parametrize(
+    ("html", "size"), [("<p>é</p>", 9), ("<p>é</p>".encode(), 9), ("<p>e</p>", 8)], ids=["str", "bytes", "ASCII"]
+)
+def test_limit_counts_bytes(html, size):
+    with pytest.raises(InputError, match=f"{size} bytes is over the limit of {size - 1}; raise max_html_bytes"):
+        extract(Record(html=html), Config(max_html_bytes=size - 1))
+
+
+def test_page_of_20_megabytes_is_refused_at_once():
+    with pytest.raises(InputError, match="20,000,000 bytes is over the limit of 10,000,000"):
+        text_of(b"<p>x</p>" * 2_500_000)
