@@ -759,14 +759,12 @@ def _names(evidence: _Evidence, columns: Sequence[int], choice: _Choice) -> dict
     names: dict[int, str] = {-1: NO_LANGUAGE}
     for column in sorted(set(columns) - {-1}, key=columns.index):
         own = name = evidence.languages[column]
-        if choice.detector == "mixture":
+        if choice.detector == "mixture" and not choice.languages:
             sample = _sample(evidence, [row for row, c in enumerate(columns) if c == column])
             if detectors.cld2(sample[:_GLANCE_CHARS]).get(own, 0.0) < _SURE:
                 name = _vote(sample, own)
                 if name == UNDETERMINED and len(set(columns) - {-1}) > 1:
                     # Two languages that nobody can name are still two.
-                    name = own
-                if choice.languages and name not in choice.languages and name != UNDETERMINED:
                     name = own
         names[column] = own if name in names.values() else name
     return names
