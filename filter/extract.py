@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import TYPE_CHECKING
+from collections import Counter
 
 from .config import Config, Extractor
 from .document import Document, Record
 from .errors import InputError
-
-if TYPE_CHECKING:
-    from resiliparse.parse.html import HTMLTree
 
 __all__ = ["extract"]
 
@@ -37,8 +34,14 @@ _NESTING = re.compile(
     r"<(/?)(?:div|span|table|ul|ol|section|article|main|font|b|i|u|center|blockquote|a|em|strong|form|small|big|dl)\b",
     re.IGNORECASE,
 )
-_MIN_SHARE = 0.4  # of the visible text; below it extraction is tried another way
-_MUCH_LONGER = 1.5
+# Below this share of words in common, two extractors disagree and a third decides.
+_MIN_LIKENESS = 0.7
+_MIN_LINK_LINES = 2
+_MIN_LINK_SHARE = 0.8
+_MIN_REMAINING = 0.2
+_NO_LETTERS = re.compile(r"[\W\d_]+")
+_SEPARATOR = re.compile(r"[|·•/,»«>–-]+\s|\t|\s\s+")
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]|\w+")
 # References to control characters but tab, line feed and carriage return.
 _CONTROL_REFERENCE = re.compile(
     r"&#(?:0*(?:[1-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[1-8bcefBCEF]|1[\da-fA-F]))(?:;|(?![\da-fA-F]))"
@@ -145,16 +148,11 @@ def _check_tags(page: str) -> None:
 
 def _main_text(page: str, extractor: Extractor) -> str:
     """Return the main text of a page; rather too much than too little: the cleaner says what it removes."""
-    from resiliparse.parse.html import HTMLTree
-
-    tree = HTMLTree.parse(page)
     if _is_deep(page):
-        return _visible_text(tree)
-    if extractor == "trafilatura" and page.count("<") <= _TOO_MANY_TAGS:
-        text = _by_trafilatura(page)
-        if text.strip():
-            return text
-    return _by_resiliparse(tree)
+        return _visible_text(page)
+    if extractor == "resiliparse" or page.count("<") > _TOO_MANY_TAGS:
+        return _without_link_lists(_by_resiliparse(page), _link_texts(page))
+    return _by_trafilatura(page)
 
 
 def _is_deep(page: str) -> bool:
@@ -169,28 +167,96 @@ def _is_deep(page: str) -> bool:
 
 
 def _by_trafilatura(page: str) -> str:
+    """Return what trafilatura finds, and where another extractor finds something else, what most of them agree on."""
     from trafilatura import extract as extract_
-    from trafilatura import html2txt
 
-    text = extract_(page, favor_recall=True, include_comments=False) or ""
-    # On pages of many equal blocks (forums, lists) the mode that favours recall may take one of them for the whole.
-    if len(text) < _MIN_SHARE * len(html2txt(page)):
-        other = extract_(page, include_comments=False) or ""
-        text = other if len(other) > _MUCH_LONGER * len(text) else text
+    links = _link_texts(page)
+    text = _without_link_lists(extract_(page, favor_recall=True, include_comments=False) or "", links)
+    other = _without_link_lists(_by_resiliparse(page), links)
+    if _likeness(_words(text), _words(other)) < _MIN_LIKENESS:
+        # On pages of many equal blocks (forums, lists) the mode that favours recall may take one of them for the whole.
+        third = _without_link_lists(extract_(page, include_comments=False) or "", links)
+        text = _most_alike([text, third, other])
     # User comments are no part of an article, but a page that is nothing else is not empty.
     return text or extract_(page, favor_recall=True, include_comments=True) or ""
 
 
-def _by_resiliparse(tree: HTMLTree) -> str:
+def _most_alike(texts: list[str]) -> str:
+    """Return the text that is most like the others, of equals the first; an empty one only where all are.
+
+    >>> _most_alike(["Menu", "One story", "One story and a half"])
+    'One story'
+    """
+    texts = [text for text in texts if text.strip()]
+    words = [_words(text) for text in texts]
+    totals = [sum(_likeness(own, other) for other in words) for own in words]
+    return texts[totals.index(max(totals))] if texts else ""
+
+
+def _words(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(text.lower()))
+
+
+def _likeness(one: Counter[str], other: Counter[str]) -> float:
+    """Return the share of words that two texts have in common (Dice), in [0, 1]."""
+    total = sum(one.values()) + sum(other.values())
+    return 2 * sum((one & other).values()) / total if total else 1.0
+
+
+def _link_texts(page: str) -> set[str]:
+    """Return the letters of each link of a page."""
+    from trafilatura import load_html
+
+    tree = load_html(page)
+    return set() if tree is None else {_letters("".join(link.itertext())) for link in tree.iter("a")} - {""}
+
+
+def _letters(text: str) -> str:
+    return _NO_LETTERS.sub("", text.lower())
+
+
+def _without_link_lists(text: str, links: set[str]) -> str:
+    r"""Return a text without the lists of links in it: two or more lines in a row that are nothing else.
+
+    A text that is little else is a list itself, and stays.
+
+    >>> _without_link_lists("One of the stories is long.\nHome\n\nNews | Sport\nTwo", {"home", "news", "sport", "two"})
+    'One of the stories is long.'
+    """
+    lines = text.split("\n")
+    dropped: set[int] = set()
+    run: list[int] = []
+    for number, line in enumerate(lines):
+        letters = _letters(line)
+        if not letters:  # a line without words neither makes nor ends a list
+            continue
+        if not _is_links(line, letters, links):
+            run = []
+            continue
+        run.append(number)
+        if len(run) >= _MIN_LINK_LINES:
+            dropped.update(range(run[-_MIN_LINK_LINES], number + 1))
+    remaining = "\n".join(line for number, line in enumerate(lines) if number not in dropped)
+    return remaining if len(remaining) > _MIN_REMAINING * len(text) else text
+
+
+def _is_links(line: str, letters: str, links: set[str]) -> bool:
+    if letters in links:
+        return True
+    cells = [_letters(cell) for cell in _SEPARATOR.split(line)]
+    return sum(len(cell) for cell in cells if cell in links) >= _MIN_LINK_SHARE * len(letters)
+
+
+def _by_resiliparse(page: str) -> str:
     from resiliparse.extract.html2text import extract_plain_text
 
-    return str(extract_plain_text(tree, main_content=True, comments=False, list_bullets=False, alt_texts=False))
+    return str(extract_plain_text(page, main_content=True, comments=False, alt_texts=False))
 
 
-def _visible_text(tree: HTMLTree) -> str:
+def _visible_text(page: str) -> str:
     from resiliparse.extract.html2text import extract_plain_text
 
-    return str(extract_plain_text(tree, main_content=False, list_bullets=False, alt_texts=False))
+    return str(extract_plain_text(page, main_content=False, alt_texts=False))
 
 
 def _decoded(page: bytes) -> str:
