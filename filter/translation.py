@@ -112,9 +112,9 @@ def features(left: str, right: str) -> _Floats | None:
     if not len(a.sizes) or not len(b.sizes):
         return None
     shared, total = _shared(a.keys, b.keys)
-    beads = _align(a.sizes, b.sizes, shared)
-    cost = _alignment_cost(a.sizes, b.sizes, shared)
-    backward = _alignment_cost(a.sizes, b.sizes[::-1], shared[:, ::-1])
+    costs = _costs(a.sizes, b.sizes, shared)
+    beads, cost = _align(costs)
+    backward = _cheapest([table[:, ::-1] for table in costs])[-1, -1]
     count = min(shared.shape)
     everything = float(shared.sum())
     area = sum((bead.a1 - bead.a0) * (bead.b1 - bead.b0) for bead in beads)
@@ -242,17 +242,21 @@ def _misfit(a: _Floats, b: _Floats, ratio: float) -> _Floats:
     return np.asarray(2 * np.log1p(delta**2 / 4))
 
 
-def _align(a: _Floats, b: _Floats, shared: _Floats) -> list[_Bead]:
-    """Return the cheapest alignment.
+def _costs(a: _Floats, b: _Floats, shared: _Floats) -> list[_Floats]:
+    """Return what each of the MOVES costs, by its first line in a and in b.
 
     Args:
         a, b: the sizes of the lines.
         shared: how much each line of a shares with each of b.
     """
-    costs = [_move_costs(a, b, shared, *move) for move in _MOVES]
+    return [_move_costs(a, b, shared, *move) for move in _MOVES]
+
+
+def _align(costs: Sequence[_Floats]) -> tuple[list[_Bead], float]:
+    """Return the cheapest alignment, and its cost."""
     best = _cheapest(costs)
     beads = []
-    row, column = len(a), len(b)
+    row, column = best.shape[0] - 1, best.shape[1] - 1
     while row or column:
         _, rows, columns = min(
             (best[row - rows, column - columns] + cost[row - rows, column - columns], rows, columns)
@@ -261,11 +265,7 @@ def _align(a: _Floats, b: _Floats, shared: _Floats) -> list[_Bead]:
         )
         beads.append(_Bead(row - rows, row, column - columns, column))
         row, column = row - rows, column - columns
-    return beads[::-1]
-
-
-def _alignment_cost(a: _Floats, b: _Floats, shared: _Floats) -> float:
-    return float(_cheapest([_move_costs(a, b, shared, *move) for move in _MOVES])[-1, -1])
+    return beads[::-1], float(best[-1, -1])
 
 
 def _cheapest(costs: Sequence[_Floats]) -> _Floats:
@@ -288,7 +288,6 @@ def _cheapest(costs: Sequence[_Floats]) -> _Floats:
 
 
 def _move_costs(a: _Floats, b: _Floats, shared: _Floats, rows: int, columns: int, price: float) -> _Floats:
-    """Return what it costs to make a bead of so many lines, by its first line in a and in b."""
     shape = len(a) - rows + 1, len(b) - columns + 1
     if not rows or not columns:
         return np.full(shape, price)
@@ -304,7 +303,8 @@ def _beads(a: _Side, b: _Side) -> Iterator[_Bead]:
     row = column = 0
     while row < len(a.sizes) and column < len(b.sizes):
         rows, columns = slice(row, row + _MAX_LINES), slice(column, column + _MAX_LINES)
-        beads = _align(a.sizes[rows], b.sizes[columns], _shared(a.keys[rows], b.keys[columns])[0])
+        shared, _ = _shared(a.keys[rows], b.keys[columns])
+        beads, _ = _align(_costs(a.sizes[rows], b.sizes[columns], shared))
         is_last = rows.stop >= len(a.sizes) and columns.stop >= len(b.sizes)
         limit = math.inf if is_last else _MAX_LINES * 2 // 3
         beads = [bead for bead in beads if max(bead.a1, bead.b1) <= limit] or beads
