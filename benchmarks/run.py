@@ -1,6 +1,6 @@
 """Score the package and its peers on the labelled data, side by side in one run.
 
-    python -m benchmarks.run [clean|html|classify|lang ...] [--data ../shared/data] [--limit N]
+    python -m benchmarks.run [clean|full|html|classify|lang ...] [--data ../shared/data] [--limit N]
 
 Each row is one run of a script in DATA/../eval against an adapter; `cross-validated` means that no document is judged
 by a model that has seen its site (clean) or its story (classify). Prints Markdown, and writes docs/quality.json. Peers
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,16 +20,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # table: (script and arguments, [(name, adapter)])
-CLEAN = ["score_clean.py", "text"]
 TABLES = {
     "clean": (
-        CLEAN,
+        ["score_clean.py", "text", "--views", "trec,rmain,read"],
         [
             ("C4 line rules", "benchmarks.peers_clean:c4_lines"),
             ("RefinedWeb-style line rules", "benchmarks.peers_clean:refinedweb_lines"),
-            ("textsieve, rules alone", "benchmarks.adapters_clean_rules:clean"),
-            ("textsieve, line model alone (cross-validated)", "benchmarks.adapters_clean:lines_cv"),
-            ("textsieve (cross-validated)", "benchmarks.adapters_clean:clean_cv"),
+            ("rules alone", "benchmarks.adapters_clean_rules:clean"),
+            ("line model alone, balanced (cross-validated)", "benchmarks.adapters_clean:lines_cv"),
+            ("textsieve, gentle (cross-validated)", "benchmarks.adapters_clean:clean_cv"),
+            ("textsieve, balanced (cross-validated)", "benchmarks.adapters_clean:clean_cv"),
+            ("textsieve, strict (cross-validated)", "benchmarks.adapters_clean:clean_cv"),
+        ],
+    ),
+    "full": (
+        ["score_clean.py", "text", "--views", "full"],
+        [
+            ("C4 line rules", "benchmarks.peers_clean:c4_lines"),
+            ("RefinedWeb-style line rules", "benchmarks.peers_clean:refinedweb_lines"),
+            ("textsieve, balanced (cross-validated)", "benchmarks.adapters_clean:clean_cv"),
         ],
     ),
     "html": (
@@ -68,13 +78,8 @@ TABLES = {
 
 
 def row_clean(result):
-    groups = {"extractor views": "ALL extractor output", "full text": "ALL full"}
-    cells = {}
-    for name, key in groups.items():
-        group = result["groups"].get(key, {})
-        for column in ("P", "R", "F1", "loss", "harmed"):
-            if column in group:
-                cells[f"{name} {column}"] = group[column]
+    (group,) = (result["groups"][key] for key in ("ALL extractor output", "ALL full") if key in result["groups"])
+    cells = {column: group[column] for column in ("P", "R", "F1", "loss", "harmed")}
     return cells | {"lines/s": round(result["lines_per_s"])}
 
 
@@ -112,10 +117,10 @@ def row_lang(result):
     return cells | {"MB/s": result["speed"]["MB_s"]}
 
 
-ROWS = {"clean": row_clean, "html": row_html, "classify": row_classify, "lang": row_lang}
+ROWS = {"clean": row_clean, "full": row_clean, "html": row_html, "classify": row_classify, "lang": row_lang}
 
 
-def score(data, script, adapter, limit):
+def score(data, script, name, adapter, limit):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "scores.json"
         command = [
@@ -129,7 +134,10 @@ def score(data, script, adapter, limit):
             str(out),
         ]
         command += ["--limit", str(limit)] if limit else []
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        # The scripts call a function of the text alone, so a preset is told by the environment.
+        preset = next((preset for preset in ("gentle", "balanced", "strict") if preset in name), "balanced")
+        environment = os.environ | {"TEXTSIEVE_PRESET": preset}
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             return None, (done.stderr.strip().splitlines() or ["no message"])[-1]
         return json.loads(out.read_text(encoding="utf-8")), None
@@ -162,7 +170,7 @@ def main():
         for name, adapter in rows:
             if arguments.only not in name:
                 continue
-            result, problem = score(arguments.data, script, adapter, arguments.limit)
+            result, problem = score(arguments.data, script, name, adapter, arguments.limit)
             if result is None:
                 print(f"({name}: left out: {problem})", file=sys.stderr)
                 continue
