@@ -1,9 +1,10 @@
 """Whether parts that translate each other are told from parts that do not: precision, recall and F1.
 
 Translations: the languages of the documents whose languages say the same (kinds block with `parallel`, alternate,
-inline), their first and second halves, and the whole with lines missing or joined on either side ("gaps"). No
-translations: other articles in one document (block), the first half with the second half of the translation (the same
-article, topic and names), a news article and site boilerplate (tail), and two documents at random.
+inline), their first and second halves, one to three lines of them, and the whole with lines missing or joined on
+either side ("gaps"). No translations: other articles in one document (block), the first half with the second half of
+the translation (the same article, topic and names), lines with the translation of those after them, a news article and
+site boilerplate (tail), and two documents at random.
 
     python -m benchmarks.translation ../shared/data/lang/dev.jsonl [--fit] [--documents]
 
@@ -30,6 +31,18 @@ from filter.segment import segment
 from filter.translation import FEATURES, MIN_SCORE, aligned_pairs, features, score
 
 _KINDS = ("block", "alternate", "inline", "tail")
+# Read by hand among what was found and should not have been: documents labelled as holding different articles that hold
+# one twice, and documents drawn at random that hold the same one.
+_ONE_ARTICLE = {
+    ("dev-block-0011", "dev-block-0011"),
+    ("dev-block-0054", "dev-block-0054"),
+    ("dev-block-0096", "dev-block-0096"),
+    ("dev-block-0067", "dev-tail-0056"),
+    ("dev-alternate-0042", "dev-tail-0009"),
+    ("dev-alternate-0053", "dev-block-0149"),
+    ("dev-alternate-0069", "dev-tail-0092"),
+    ("dev-tail-0022", "dev-block-0027"),
+}
 
 
 class Case(NamedTuple):
@@ -68,6 +81,8 @@ def cases(rows: list[dict[str, Any]]) -> Iterator[Case]:
         parts = texts(row)
         for left, right in combinations(parts, 2):
             same = is_parallel(row)
+            if not same and (row["id"], row["id"]) in _ONE_ARTICLE:
+                continue
             yield Case(row["id"], row["kind"], parts[left], parts[right], same)
             first, second = halves(parts[left]), halves(parts[right])
             if same and first and second:
@@ -75,10 +90,25 @@ def cases(rows: list[dict[str, Any]]) -> Iterator[Case]:
                 yield Case(row["id"], f"{row['kind']}, gaps", *spoilt, True)
                 for a, b in ((0, 0), (1, 1), (0, 1), (1, 0)):
                     yield Case(row["id"], f"{row['kind']}, half", first[a], second[b], a == b)
+        yield from few_lines(row, chance)
         for other in chance.sample(rows, 2):
             (left, a), (right, b) = chance.choice(list(parts.items())), chance.choice(list(texts(other).items()))
-            if other is not row and left != right:
+            if other is not row and left != right and (row["id"], other["id"]) not in _ONE_ARTICLE:
                 yield Case(row["id"], "random", a, b, False)
+
+
+def few_lines(row: dict[str, Any], chance: random.Random) -> Iterator[Case]:
+    """Yield one to three lines with their translation, and with that of the lines after them."""
+    sides = [[line for line in text.split("\n") if line.strip()] for text in list(texts(row).values())[:2]]
+    if not is_parallel(row) or len(sides[0]) != len(sides[1]):
+        return
+    for size in (1, 2, 3):
+        if len(sides[0]) >= 2 * size:
+            at = chance.randrange(len(sides[0]) - 2 * size + 1)
+            for skip in (0, size):
+                left, right = sides[0][at : at + size], sides[1][at + skip : at + skip + size]
+                kind = f"{size} line{'s' * (size > 1)}"
+                yield Case(row["id"], kind, "\n".join(left), "\n".join(right), not skip)
 
 
 def figures(found: np.ndarray, wanted: np.ndarray) -> str:
@@ -119,7 +149,7 @@ def end_to_end(rows: list[dict[str, Any]]) -> None:
     documents = split_languages([segment(Document(row["text"])) for row in rows], Config())
     found, wanted, kinds = [], [], []
     for row, document in zip(rows, documents, strict=True):
-        parts = document.parts()
+        parts = document.parts() if (row["id"], row["id"]) not in _ONE_ARTICLE else []
         for left, other in combinations(parts, 2):
             found.append(score(left.text, other.text) >= MIN_SCORE)
             wanted.append(is_parallel(row))
