@@ -4,7 +4,8 @@
 A text is looked up by its hash; its site's fold decides which model judges it. The models that lack one fold are kept
 under build/cv and made anew when the labelled data or the code that learns from them has changed.
 
-Environment: TEXTSIEVE_DATA is the folder of labelled data, TEXTSIEVE_PRESET the preset (default balanced).
+Environment: TEXTSIEVE_DATA is the folder of labelled data, TEXTSIEVE_PRESET the preset (default balanced),
+TEXTSIEVE_EXTRACTOR what takes the text out of HTML (default trafilatura).
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from filter.store import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLD_MODELS = ROOT / "build" / "cv" / "lines"
-CONFIG = Config(preset=os.environ.get("TEXTSIEVE_PRESET", "balanced"))
+CONFIG = Config(
+    preset=os.environ.get("TEXTSIEVE_PRESET", "balanced"),
+    extractor=os.environ.get("TEXTSIEVE_EXTRACTOR", "trafilatura"),
+)
 
 
 def lines_cv(text: str) -> list[tuple[int, int]]:

@@ -217,7 +217,7 @@ def _config(options: argparse.Namespace) -> Config:
     config = Config.from_toml(options.config) if options.config else Config()
     given: dict[str, Any] = {
         name: getattr(options, name)
-        for name in ("preset", "detector", "min_part_chars", "second_opinion")
+        for name in ("preset", "detector", "extractor", "min_part_chars", "second_opinion")
         if getattr(options, name) is not None
     }
     for name, option in _LANGUAGE_LISTS.items():

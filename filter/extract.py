@@ -36,9 +36,23 @@ _NESTING = re.compile(
 )
 # Below this share of words in common, two extractors disagree and a third decides.
 _MIN_LIKENESS = 0.7
+_OTHER_BONUS = 0.2  # two modes of one extractor are alike for that alone
+_MIN_SHARE_OF_OTHER = 0.5
+_MIN_SHARE_OF_VISIBLE = 0.05
+_LONG_CHARS = 5000  # no scrap, whatever else is to be seen
 _MIN_LINK_LINES = 2
 _MIN_LINK_SHARE = 0.8
 _MIN_REMAINING = 0.2
+# What trafilatura leaves out too; each of these is nine times in ten no part of an article's text.
+_NOT_THE_ARTICLE = [
+    "figure",
+    "figcaption",
+    "footer",
+    *(
+        f'[class*="{word}" i]'
+        for word in ("caption", "breadcrumb", "disclaimer", "cookie", "consent", "copyright", "byline", "credit")
+    ),
+]
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 _SEPARATOR = re.compile(r"[|·•/,»«>–-]+\s|\t|\s\s+")
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]|\w+")
@@ -150,9 +164,12 @@ def _main_text(page: str, extractor: Extractor) -> str:
     """Return the main text of a page; rather too much than too little: the cleaner says what it removes."""
     if _is_deep(page):
         return _visible_text(page)
-    if extractor == "resiliparse" or page.count("<") > _TOO_MANY_TAGS:
-        return _without_link_lists(_by_resiliparse(page), _link_texts(page))
-    return _by_trafilatura(page)
+    links = _link_texts(page)
+    if page.count("<") > _TOO_MANY_TAGS:
+        return _by_resiliparse(page, links)
+    if extractor == "resiliparse":
+        return _by_resiliparse(page, links) or _by_trafilatura(page, links) or _comments(page)
+    return _agreed(page, links) or _comments(page)
 
 
 def _is_deep(page: str) -> bool:
@@ -166,31 +183,33 @@ def _is_deep(page: str) -> bool:
     return False
 
 
-def _by_trafilatura(page: str) -> str:
-    """Return what trafilatura finds, and where another extractor finds something else, what most of them agree on."""
-    from trafilatura import extract as extract_
-
-    links = _link_texts(page)
-    text = _without_link_lists(extract_(page, favor_recall=True, include_comments=False) or "", links)
-    other = _without_link_lists(_by_resiliparse(page), links)
-    if _likeness(_words(text), _words(other)) < _MIN_LIKENESS:
-        # On pages of many equal blocks (forums, lists) the mode that favours recall may take one of them for the whole.
-        third = _without_link_lists(extract_(page, include_comments=False) or "", links)
-        text = _most_alike([text, third, other])
-    # User comments are no part of an article, but a page that is nothing else is not empty.
-    return text or extract_(page, favor_recall=True, include_comments=True) or ""
+def _agreed(page: str, links: set[str]) -> str:
+    """Return what trafilatura finds, or where another extractor finds something else, what most agree on."""
+    text, other = _by_trafilatura(page, links), _by_resiliparse(page, links)
+    if _likeness(_words(text), _words(other)) >= _MIN_LIKENESS:
+        return text
+    # On pages of many equal blocks (forums, lists) the mode that favours recall may take one of them for the whole.
+    third = _by_trafilatura(page, links, favor_recall=False)
+    if max(len(text), len(third)) < _MIN_SHARE_OF_OTHER * len(other):
+        return other
+    return _most_alike([(text, 0.0), (third, 0.0), (other, _OTHER_BONUS)])
 
 
-def _most_alike(texts: list[str]) -> str:
+def _most_alike(candidates: list[tuple[str, float]]) -> str:
     """Return the text that is most like the others, of equals the first; an empty one only where all are.
 
-    >>> _most_alike(["Menu", "One story", "One story and a half"])
+    Args:
+        candidates: each text, and what is added to its likeness to the others.
+
+    >>> _most_alike([("Menu", 0.0), ("One story", 0.0), ("One story and a half", 0.0)])
     'One story'
     """
-    texts = [text for text in texts if text.strip()]
-    words = [_words(text) for text in texts]
-    totals = [sum(_likeness(own, other) for other in words) for own in words]
-    return texts[totals.index(max(totals))] if texts else ""
+    candidates = [(text, bonus) for text, bonus in candidates if text.strip()]
+    words = [_words(text) for text, _ in candidates]
+    totals = [
+        sum(_likeness(own, other) for other in words) + bonus for own, (_, bonus) in zip(words, candidates, strict=True)
+    ]
+    return candidates[totals.index(max(totals))][0] if candidates else ""
 
 
 def _words(text: str) -> Counter[str]:
@@ -204,11 +223,16 @@ def _likeness(one: Counter[str], other: Counter[str]) -> float:
 
 
 def _link_texts(page: str) -> set[str]:
-    """Return the letters of each link of a page."""
+    """Return the letters of each link, and of each piece of text in it: a teaser is a link of several lines."""
     from trafilatura import load_html
 
     tree = load_html(page)
-    return set() if tree is None else {_letters("".join(link.itertext())) for link in tree.iter("a")} - {""}
+    texts: set[str] = set()
+    for link in tree.iter("a") if tree is not None else ():
+        pieces = [_letters(piece) for piece in link.itertext()]
+        texts.update(pieces)
+        texts.add("".join(pieces))
+    return texts - {""}
 
 
 def _letters(text: str) -> str:
@@ -247,10 +271,27 @@ def _is_links(line: str, letters: str, links: set[str]) -> bool:
     return sum(len(cell) for cell in cells if cell in links) >= _MIN_LINK_SHARE * len(letters)
 
 
-def _by_resiliparse(page: str) -> str:
+def _by_trafilatura(page: str, links: set[str], *, favor_recall: bool = True) -> str:
+    from trafilatura import extract as extract_
+
+    return _without_link_lists(extract_(page, favor_recall=favor_recall, include_comments=False) or "", links)
+
+
+def _comments(page: str) -> str:
+    """Return the user comments too: they are no part of an article, but a page that is nothing else is not empty."""
+    from trafilatura import extract as extract_
+
+    return extract_(page, favor_recall=True, include_comments=True) or ""
+
+
+def _by_resiliparse(page: str, links: set[str]) -> str:
+    """Return what resiliparse takes for the main text; nothing where that is a scrap, as it misses some layouts."""
     from resiliparse.extract.html2text import extract_plain_text
 
-    return str(extract_plain_text(page, main_content=True, comments=False, alt_texts=False))
+    text = extract_plain_text(page, main_content=True, comments=False, alt_texts=False, skip_elements=_NOT_THE_ARTICLE)
+    if len(text) < _LONG_CHARS and len(text) <= _MIN_SHARE_OF_VISIBLE * len(_visible_text(page)):
+        return ""
+    return _without_link_lists(text, links)
 
 
 def _visible_text(page: str) -> str:

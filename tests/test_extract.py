@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter import Config, Record
-from filter.errors import InputError
+from filter.command import main
+from filter.errors import ConfigError, InputError
 from filter.extract import _mended, extract
 
 PARAGRAPHS = [
@@ -227,3 +228,75 @@ def test_limit_counts_bytes(html, size):
 def test_page_of_20_megabytes_is_refused_at_once():
     with pytest.raises(InputError, match="20,000,000 bytes is over the limit of 10,000,000"):
         text_of(b"<p>x</p>" * 2_500_000)
+
+
+TEASERS = "".join(
+    f"<div><a href='/{n}'>The {n} other stories that readers of this page have read</a></div>" for n in "abc"
+)
+
+
+@pytest.mark.parametrize("extractor", ["trafilatura", "resiliparse"])
+def test_lists_of_links_are_left_out_and_single_links_stay(extractor):
+    link = "<a href='/report'>The full report of the county engineers on the state of the bridge</a>"
+    paragraphs = "".join(f"<p>{p}</p>" for p in [*PARAGRAPHS, link, "The end came soon."])
+    html = page(f"<article><h1>Flood</h1>{paragraphs}</article>{TEASERS}")
+    text = extract(Record(html=html), Config(extractor=extractor)).text
+    assert all(paragraph in text for paragraph in PARAGRAPHS)
+    assert "full report" in text
+    assert "other stories" not in text
+
+
+def test_page_that_is_a_list_of_links_stays():
+    items = "".join(
+        f"<li><a href='/{n}'>Paper {n} on rivers, bridges and the floods of spring</a></li>" for n in "abcdefgh"
+    )
+    assert "Paper d on rivers" in text_of(page(f"<article><h1>Papers on floods</h1><ul>{items}</ul></article>"))
+
+
+def test_disagreement_is_settled_by_a_third(monkeypatch):
+    """Of equal blocks one mode takes the first alone; what the others agree on is taken instead."""
+
+    def extract_(html, favor_recall=False, include_comments=True):
+        return PARAGRAPHS[0] if favor_recall else "\n".join(PARAGRAPHS)
+
+    monkeypatch.setattr("trafilatura.extract", extract_)
+    text = text_of(page(article(*PARAGRAPHS)))
+    assert all(paragraph in text for paragraph in PARAGRAPHS)
+
+
+def test_run_sets_a_late_page_aside_and_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("filter.pipeline._stages", lambda: ())
+    (tmp_path / "late.html").write_text(MANY_LINKS)
+    (tmp_path / "next.html").write_text(page(article(*PARAGRAPHS)))
+    (tmp_path / "options.toml").write_text("page_timeout_s = 0.001")
+    names = [str(tmp_path / name) for name in ("late.html", "next.html")]
+    assert main(["run", *names, "-o", str(tmp_path / "out"), "--config", str(tmp_path / "options.toml")]) == 1
+    said = capsys.readouterr().err
+    assert "takes longer than 0.001 s to read; raise page_timeout_s" in said
+    assert "1 document; " in said and "set aside 1" in said
+
+
+@pytest.mark.parametrize("extractor", ["trafilatura", "resiliparse"])
+def test_extractor_can_be_chosen(extractor, tmp_path, monkeypatch):
+    monkeypatch.setattr("filter.pipeline._stages", lambda: ())
+    used = []
+    monkeypatch.setattr("filter.extract._main_text", lambda page, name: used.append(name) or "One")
+    (tmp_path / "a.html").write_text(page(article(*PARAGRAPHS)))
+    assert main(["run", str(tmp_path / "a.html"), "-o", str(tmp_path / "out"), "--extractor", extractor]) == 0
+    assert used == [extractor]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"extractor": "lynx"}, "use one of trafilatura, resiliparse"),
+        ({"page_timeout_s": 0}, "number of seconds above 0"),
+        ({"page_timeout_s": float("nan")}, "number of seconds above 0"),
+        ({"page_timeout_s": True}, "number of seconds above 0"),
+        ({"max_html_bytes": 0}, "use a whole number"),
+    ],
+    ids=str,
+)
+def test_unusable_options_are_refused(options, says):
+    with pytest.raises(ConfigError, match=says):
+        Config(**options)
