@@ -72,6 +72,12 @@ def trafilatura_fast(html):
     return trafilatura.extract(html, fast=True)
 
 
+def trafilatura_no_comments(html):
+    import trafilatura
+
+    return trafilatura.extract(html, include_comments=False)
+
+
 def resiliparse_main(html):
     from resiliparse.extract.html2text import extract_plain_text
 
@@ -83,6 +89,12 @@ def justext_good(html):
 
     paragraphs = justext.justext(html.encode("utf-8"), justext.get_stoplist("English"))
     return "\n".join(p.text for p in paragraphs if not p.is_boilerplate)
+
+
+def resiliparse_no_comments(html):
+    from resiliparse.extract.html2text import extract_plain_text
+
+    return extract_plain_text(html, main_content=True, comments=False)
 
 
 def readability(html):

@@ -39,7 +39,7 @@ _MIN_LIKENESS = 0.7
 _OTHER_BONUS = 0.2  # two modes of one extractor are alike for that alone
 _MIN_SHARE_OF_OTHER = 0.5
 _MIN_SHARE_OF_VISIBLE = 0.05
-_LONG_CHARS = 5000  # no scrap, whatever else is to be seen
+_LONG_CHARS = 2000  # no scrap, whatever else is to be seen
 _MIN_LINK_LINES = 2
 _MIN_LINK_SHARE = 0.8
 _MIN_REMAINING = 0.2
@@ -229,7 +229,8 @@ def _link_texts(page: str) -> set[str]:
     tree = load_html(page)
     texts: set[str] = set()
     for link in tree.iter("a") if tree is not None else ():
-        pieces = [_letters(piece) for piece in link.itertext()]
+        # Most links hold a text and nothing else, which need not be walked through.
+        pieces = [_letters(piece) for piece in (link.itertext() if len(link) else (link.text or "",))]
         texts.update(pieces)
         texts.add("".join(pieces))
     return texts - {""}
