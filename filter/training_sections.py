@@ -793,9 +793,9 @@ own.
 ## For and not for
 
 For flagging sections of at least about 40 words in English, for people to look at; in Bulgarian and Russian it says
-next to nothing. Filler in any other language is not looked for: no machine-written text was at hand to learn from. A flag is no
-proof about an author, and must not be used as one; shorter sections and machine text edited by people are
-mostly missed.
+next to nothing. Filler in any other language is not looked for: no machine-written text was at hand to learn from.
+A flag is no proof about an author, and must not be used as one; shorter sections and machine text edited by people
+are mostly missed.
 
 ## Learned from
 
