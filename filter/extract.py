@@ -166,7 +166,7 @@ def _main_text(page: str, extractor: Extractor) -> str:
         return _visible_text(page)
     links = _link_texts(page)
     if page.count("<") > _TOO_MANY_TAGS:
-        return _by_resiliparse(page, links)
+        return _by_resiliparse(page, links) or _visible_text(page)
     if extractor == "resiliparse":
         return _by_resiliparse(page, links) or _by_trafilatura(page, links) or _comments(page)
     return _agreed(page, links) or _comments(page)

@@ -300,3 +300,8 @@ def test_extractor_can_be_chosen(extractor, tmp_path, monkeypatch):
 def test_unusable_options_are_refused(options, says):
     with pytest.raises(ConfigError, match=says):
         Config(**options)
+
+
+def test_page_of_too_many_tags_of_which_no_main_text_is_found_gives_what_is_visible():
+    html = page(f"<nav>{'<b></b>' * 30_000}<i>{PARAGRAPHS[0]}</i></nav>")
+    assert PARAGRAPHS[0] in text_of(html)
