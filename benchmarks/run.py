@@ -51,6 +51,7 @@ TABLES = {
             ("trafilatura, recall", "benchmarks.peers_clean:trafilatura_recall"),
             ("trafilatura, default", "benchmarks.peers_clean:trafilatura_default"),
             ("textsieve (cross-validated)", "benchmarks.adapters_clean:html"),
+            ("textsieve, --extractor resiliparse (cross-validated)", "benchmarks.adapters_clean:html"),
         ],
     ),
     "classify": (
@@ -134,9 +135,10 @@ def score(data, script, name, adapter, limit):
             str(out),
         ]
         command += ["--limit", str(limit)] if limit else []
-        # The scripts call a function of the text alone, so a preset is told by the environment.
+        # The scripts call a function of the text alone, so options are told by the environment.
         preset = next((preset for preset in ("gentle", "balanced", "strict") if preset in name), "balanced")
-        environment = os.environ | {"TEXTSIEVE_PRESET": preset}
+        extractor = "resiliparse" if "--extractor resiliparse" in name else "trafilatura"
+        environment = os.environ | {"TEXTSIEVE_PRESET": preset, "TEXTSIEVE_EXTRACTOR": extractor}
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             return None, (done.stderr.strip().splitlines() or ["no message"])[-1]
