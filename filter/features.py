@@ -187,7 +187,7 @@ class Lines:
         """Characters of each class per line, `(lines, classes)`."""
         size = len(CLASSES)
         body = slice(1, None)
-        counts = np.bincount(self.line[body] * size + self.kind[body], minlength=len(self) * size)
+        counts: Array = np.bincount(self.line[body] * size + self.kind[body], minlength=len(self) * size)
         counts = counts.reshape(len(self), size).astype(np.float32)
         counts[:, _CLASS["space"]] -= 1  # the line break
         return counts
