@@ -165,7 +165,7 @@ def main():
     parser.add_argument("--only", default="", help="run only the rows whose name holds this")
     arguments = parser.parse_args()
     written = ROOT / "docs" / "quality.json"
-    figures = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
+    figures = {}
     for table in arguments.tables or TABLES:
         script, rows = TABLES[table]
         header = None
@@ -183,7 +183,9 @@ def main():
             print(f"| {name} | " + " | ".join(show(cells.get(column)) for column in header) + " |", flush=True)
             figures.setdefault(table, {})[name] = cells
     if not arguments.limit:
-        written.parent.mkdir(exist_ok=True)
+        # Read only now: another run may have written other tables meanwhile.
+        before = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
+        figures = before | {table: before.get(table, {}) | rows for table, rows in figures.items()}
         written.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
