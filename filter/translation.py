@@ -202,7 +202,8 @@ def _keys(token: str) -> tuple[str, ...]:
         return ("#" + "".join(filter(str.isdigit, latin)),)
     sounds = _REPEATED.sub(r"\1", _NO_SOUND.sub("", latin.translate(_SOUNDS)))
     if _UNSPACED.match(token) and len(token) > 8:
-        return tuple({f"%{sounds[i : i + 4]}" for i in range(len(sounds) - 3)})
+        # Not a set: its order differs from process to process.
+        return tuple(dict.fromkeys(f"%{sounds[i : i + 4]}" for i in range(len(sounds) - 3)))
     is_cased = token.lower() != token.upper()
     keys = [latin[:5]] if is_cased and len(latin) >= 5 else []
     if not is_cased or token[0].isupper():
