@@ -28,24 +28,40 @@ def process(source: str | Record, config: Config = _DEFAULT) -> Document:
     >>> [span.label for span in document.spans]
     ['content', 'boilerplate']
     """
-    return next(process_many([source], config))
+    return run_stages([prepare(source, config)], config)[0]
 
 
 def process_many(sources: Iterable[str | Record], config: Config = _DEFAULT) -> Iterator[Document]:
-    """Yield each source analysed, in order; reads ahead no more than `config.batch_chars` of text.
+    """Yield one document per source, in order; reads ahead no more than `config.batch_chars` of text.
 
-    Raises:
-        InputError: a record cannot be used; `batch.analyse` sets such records aside instead.
+    A record that cannot be used does not stop the others: its document has no text, and a verdict not to keep it that
+    says why.
+
+    >>> from filter import Record, process_many
+    >>> documents = process_many([Record(id="a", html="<p>"), "The court met on Monday."])
+    >>> [(document.verdict.keep, document.text) for document in documents]
+    [(False, ''), (True, 'The court met on Monday.')]
     """
     batch: list[Document] = []
     chars = 0
     for source in sources:
-        batch.append(prepare(source, config))
+        try:
+            batch.append(prepare(source, config))
+        except InputError as error:
+            record = source if isinstance(source, Record) else Record(text=source)
+            verdict = Verdict(keep=False, reasons=(str(error),))
+            batch.append(Document("", id=record.id, url=record.url, meta=record.meta, verdict=verdict))
         chars += len(batch[-1].text)
         if chars >= config.batch_chars:
-            yield from run_stages(batch, config)
+            yield from _judged(batch, config)
             batch, chars = [], 0
-    yield from run_stages(batch, config)
+    yield from _judged(batch, config)
+
+
+def _judged(batch: Sequence[Document], config: Config) -> Iterator[Document]:
+    judged = iter(run_stages([document for document in batch if document.verdict.keep], config))
+    for document in batch:
+        yield next(judged) if document.verdict.keep else document
 
 
 def prepare(source: str | Record, config: Config) -> Document:

@@ -1,0 +1,31 @@
+import pytest
+
+from filter import Config, Record, process, process_many
+from filter.errors import InputError
+
+LINE = "The river rose two metres overnight and the bridge was closed to traffic.\n"
+
+
+def test_unusable_record_keeps_its_place_and_stops_no_other():
+    sources = [
+        LINE,
+        Record(id="long", text=LINE * 9, url="https://example.com", meta={"a": 1}),
+        Record(id="b", text=LINE),
+    ]
+    first, bad, last = process_many(sources, Config(max_text_chars=200))
+    assert (first.text, last.text, last.id) == (LINE, LINE, "b")
+    assert (bad.id, bad.url, bad.meta, bad.text, bad.parts()) == ("long", "https://example.com", {"a": 1}, "", [])
+    assert not bad.verdict.keep
+    assert "over the limit" in bad.verdict.reasons[0]
+
+
+def test_one_unusable_record_alone_is_an_error():
+    with pytest.raises(InputError, match="over the limit of 10; raise max_text_chars"):
+        process(LINE, Config(max_text_chars=10))
+
+
+def test_batches_change_nothing():
+    texts = [LINE * (i % 4) for i in range(9)]
+    whole = list(process_many(texts))
+    assert whole == list(process_many(texts, Config(batch_chars=1)))
+    assert [document.text for document in whole] == texts
