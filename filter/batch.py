@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .batches import batches
 from .config import Config
 from .document import Document
 from .errors import InputError, TextsieveError, UsageError
@@ -34,20 +35,16 @@ def analyse(items: Iterable[Item | Rejection], config: Config) -> Iterator[Outco
     Raises:
         TextsieveError: a rule pack or model cannot be used, which would fail every document.
     """
-    waiting: list[Outcome] = []
-    chars = 0
-    for item in items:
-        outcome = item if isinstance(item, Rejection) else _prepared(item, config)
-        waiting.append(outcome)
-        chars += len(outcome.document.text) if isinstance(outcome, Analysed) else _REJECTION_CHARS
-        if chars >= config.batch_chars:
-            yield from _analysed(waiting, config)
-            waiting, chars = [], 0
-    yield from _analysed(waiting, config)
+    for batch in batches(prepare_items(items, config), _chars, config.batch_chars):
+        yield from _analysed(batch, config)
 
 
 _REJECTION_CHARS = 1000
 """What a rejection counts for, so that a million of them do not gather either."""
+
+
+def _chars(outcome: Outcome) -> int:
+    return len(outcome.document.text) if isinstance(outcome, Analysed) else _REJECTION_CHARS
 
 
 def run(

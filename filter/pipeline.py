@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from .batches import batches
 from .config import Config
 from .document import Document, Record, Verdict
 from .errors import InputError
@@ -42,26 +43,20 @@ def process_many(sources: Iterable[str | Record], config: Config = _DEFAULT) -> 
     >>> [(document.verdict.keep, document.text) for document in documents]
     [(False, ''), (True, 'The court met on Monday.')]
     """
-    batch: list[Document] = []
-    chars = 0
-    for source in sources:
-        try:
-            batch.append(prepare(source, config))
-        except InputError as error:
-            record = source if isinstance(source, Record) else Record(text=source)
-            verdict = Verdict(keep=False, reasons=(str(error),))
-            batch.append(Document("", id=record.id, url=record.url, meta=record.meta, verdict=verdict))
-        chars += len(batch[-1].text)
-        if chars >= config.batch_chars:
-            yield from _judged(batch, config)
-            batch, chars = [], 0
-    yield from _judged(batch, config)
+    prepared = (_prepared(source, config) for source in sources)
+    for batch in batches(prepared, lambda document: len(document.text), config.batch_chars):
+        judged = iter(run_stages([document for document in batch if document.verdict.keep], config))
+        for document in batch:
+            yield next(judged) if document.verdict.keep else document
 
 
-def _judged(batch: Sequence[Document], config: Config) -> Iterator[Document]:
-    judged = iter(run_stages([document for document in batch if document.verdict.keep], config))
-    for document in batch:
-        yield next(judged) if document.verdict.keep else document
+def _prepared(source: str | Record, config: Config) -> Document:
+    try:
+        return prepare(source, config)
+    except InputError as error:
+        record = source if isinstance(source, Record) else Record(text=source)
+        verdict = Verdict(keep=False, reasons=(str(error),))
+        return Document("", id=record.id, url=record.url, meta=record.meta, verdict=verdict)
 
 
 def prepare(source: str | Record, config: Config) -> Document:

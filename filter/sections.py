@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import section_features as sf
+from .batches import batches
 from .config import Config
 from .document import NO_LANGUAGE, UNDETERMINED, Document, Label, Span
 from .section_model import FEATURES, Evidence, Found, SectionModel, stock_phrases
@@ -143,16 +144,7 @@ def _language(span: Span) -> str:
 
 def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     # Arrays that fit the processor's cache are several times faster.
-    batch: list[Piece] = []
-    chars = 0
-    for piece in pieces:
-        batch.append(piece)
-        chars += len(piece.text)
-        if chars >= BATCH_CHARS:
-            yield batch
-            batch, chars = [], 0
-    if batch:
-        yield batch
+    return batches(pieces, lambda piece: len(piece.text), BATCH_CHARS)
 
 
 def _mark(
