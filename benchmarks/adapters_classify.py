@@ -10,13 +10,12 @@ are looked for in $TEXTSIEVE_DATA, or in `../shared` beside the checkout.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from benchmarks import ROOT, shared_dir
 from filter.clean import clean
 from filter.config import Config
 from filter.document import Document
@@ -29,7 +28,6 @@ from filter.training_sections import Example, learn_all, read_examples
 
 Spans = list[tuple[int, int, str, float]]
 
-ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "build" / "cv"
 PADDING = ROOT / "training" / "padding"
 OUTER_FOLDS = 5
@@ -51,10 +49,6 @@ DOMAINS = (
     ),
 )
 """Groups of domains, and the generator left out together with each."""
-
-
-def data_dir() -> Path:
-    return Path(os.environ.get("TEXTSIEVE_DATA", ROOT.parent / "shared"))
 
 
 def shipped(text: str) -> Spans:
@@ -149,7 +143,7 @@ _LOADED: dict[str, SectionModel] = {}
 
 @lru_cache(maxsize=1)
 def _examples() -> list[Example]:
-    return read_examples(data_dir(), PADDING)
+    return read_examples(shared_dir(), PADDING)
 
 
 @lru_cache(maxsize=1)

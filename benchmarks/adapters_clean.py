@@ -13,10 +13,10 @@ from __future__ import annotations
 import hashlib
 import os
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks import ROOT, shared_dir
 from filter.clean import clean
 from filter.config import Config
 from filter.document import Document, Record
@@ -25,7 +25,6 @@ from filter.lines import LineModel, line_scores, threshold, using
 from filter.segment import segment
 from filter.store import load_model
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLD_MODELS = ROOT / "build" / "cv" / "lines"
 CONFIG = Config(
     preset=os.environ.get("TEXTSIEVE_PRESET", "balanced"),
@@ -71,7 +70,7 @@ def _key(text: str) -> bytes:
 def _domains() -> dict[bytes, str]:
     from filter.training import data_folder, read_jsonl
 
-    folder = data_folder(_data(), "clean")
+    folder = data_folder(shared_dir(), "clean")
     found = {}
     for path in sorted(folder.glob("*.jsonl.xz")):
         for page in read_jsonl(path):
@@ -94,13 +93,9 @@ def _models() -> list[LineModel]:
     from filter.training import FOLDS, data_folder, digest, train_lines
 
     code = [ROOT / "filter" / name for name in ("features.py", "lines.py", "training.py")]
-    stamp = digest([*code, *data_folder(_data(), "clean").glob("lines.*")])
+    stamp = digest([*code, *data_folder(shared_dir(), "clean").glob("lines.*")])
     mark = FOLD_MODELS / "stamp"
     if not mark.is_file() or (mark.read_text() != stamp and "TEXTSIEVE_STALE" not in os.environ):
-        train_lines(_data(), FOLD_MODELS, folds=FOLD_MODELS)
+        train_lines(shared_dir(), FOLD_MODELS, folds=FOLD_MODELS)
         mark.write_text(stamp)
     return [LineModel.from_store(load_model(f"lines-{fold}", FOLD_MODELS)) for fold in range(FOLDS)]
-
-
-def _data() -> Path:
-    return Path(os.environ.get("TEXTSIEVE_DATA", ROOT.parent / "shared"))

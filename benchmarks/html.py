@@ -8,18 +8,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import peers_clean
+from benchmarks import peers_clean, shared_dir
 from filter import Config, Record
 from filter.clean import clean
 from filter.errors import InputError
 from filter.pipeline import prepare
 
-ROOT = Path(__file__).resolve().parent.parent
 PEERS = (
     "trafilatura_default",
     "trafilatura_fast",
@@ -55,7 +53,7 @@ def cleaned(pages: list[str], config: Config) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TEXTSIEVE_DATA", ROOT.parent / "shared")))
+    parser.add_argument("--data", type=Path, default=shared_dir())
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import ROOT, shared_dir
 
 # table: (script and arguments, [(name, adapter)])
 TABLES = {
@@ -138,7 +138,11 @@ def score(data, script, name, adapter, limit):
         # The scripts call a function of the text alone, so options are told by the environment.
         preset = next((preset for preset in ("gentle", "balanced", "strict") if preset in name), "balanced")
         extractor = "resiliparse" if "--extractor resiliparse" in name else "trafilatura"
-        environment = os.environ | {"TEXTSIEVE_PRESET": preset, "TEXTSIEVE_EXTRACTOR": extractor}
+        environment = os.environ | {
+            "TEXTSIEVE_DATA": str(data.parent),
+            "TEXTSIEVE_PRESET": preset,
+            "TEXTSIEVE_EXTRACTOR": extractor,
+        }
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             return None, (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -158,9 +162,7 @@ def show(value):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=[])
-    parser.add_argument(
-        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="labelled data; scripts in ../eval"
-    )
+    parser.add_argument("--data", type=Path, default=shared_dir() / "data", help="labelled data; scripts in ../eval")
     parser.add_argument("--limit", type=int, default=0, help="documents per run, for a quick look")
     parser.add_argument("--only", default="", help="run only the rows whose name holds this")
     arguments = parser.parse_args()
@@ -172,7 +174,7 @@ def main():
         for name, adapter in rows:
             if arguments.only not in name:
                 continue
-            result, problem = score(arguments.data, script, name, adapter, arguments.limit)
+            result, problem = score(arguments.data.resolve(), script, name, adapter, arguments.limit)
             if result is None:
                 print(f"({name}: left out: {problem})", file=sys.stderr)
                 continue

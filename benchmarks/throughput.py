@@ -21,10 +21,10 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import ROOT, shared_dir
+
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # one core means one core
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def texts(data):
@@ -73,7 +73,7 @@ def startup(*command):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
     parser.add_argument("--documents", type=int, default=2000)
     arguments = parser.parse_args()
     from filter import Config, pipeline, process_many
