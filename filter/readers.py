@@ -1,5 +1,9 @@
 """Files, folders and standard input to records, one at a time; what cannot be read is reported, and the rest goes on.
 
+`Reader.read` is all there is to reading a run's input in one go. To share it out, `Reader.plan` cuts the same input
+into shards, which are plain data, and `Reader.read_shard` reads one; the shards one after the other give what `read`
+gives.
+
 Read are `.txt`, `.html`, `.htm`, `.jsonl` and `.ndjson`, each also with `.gz` or `.zst`. Texts must be UTF-8; pages of
 HTML may have any encoding and stay bytes until they are extracted.
 """
@@ -17,7 +21,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -26,7 +30,7 @@ import orjson
 from .document import Record
 from .errors import InputError, UsageError
 
-__all__ = ["MAX_RAW_CHARS", "STDIN", "Item", "Kind", "Reader", "Rejection"]
+__all__ = ["MAX_RAW_CHARS", "STDIN", "Item", "Kind", "Piece", "Reader", "Rejection"]
 
 Kind = Literal["text", "html", "jsonl"]
 
@@ -42,6 +46,7 @@ _CHUNK = 1 << 20
 _ZSTD_CHUNK = 1 << 12  # 4 KiB of zstd can unfold to 128 MiB, more would break the bound on memory
 _BYTES_PER_CHAR = 4  # in UTF-8, at most
 _BYTES_PER_ESCAPE = 6  # a character written as \uXXXX in JSON
+_FILE_WEIGHT = 1000  # bytes that a file counts for besides its own, so that a shard does not hold a million empty ones
 
 _TEXT_FIELDS = ("text", "content", "body", "raw_content")
 """Where a text is often found; only for a hint."""
@@ -80,6 +85,30 @@ class Rejection:
     whole_file: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file, or a stretch of one, that can be read by itself; a shard is a tuple of them.
+
+    The fields are plain JSON: `Piece(**dataclasses.asdict(piece))` is the same piece. (File names that are not UTF-8
+    hold lone surrogates, which `json` carries and orjson refuses.)
+
+    Attributes:
+        path: the file as it was named, or found in a folder; "-" is standard input, which can be read only once.
+        start, end: the stretch, half-open: bytes of JSONL or WARC, row groups of Parquet; None is the file's end.
+        first: the 1-based number of the stretch's first line, record or row.
+        size: bytes on disk, as far as they are known; 0 for standard input.
+        problem, remedy: why there is nothing to read. Reading such a piece gives the rejection, in its place.
+    """
+
+    path: str
+    start: int = 0
+    end: int | None = None
+    first: int = 1
+    size: int = 0
+    problem: str = ""
+    remedy: str = ""
+
+
 class Reader:
     """Reads inputs one record at a time.
 
@@ -115,6 +144,42 @@ class Reader:
         Raises:
             UsageError: standard input is named twice, or a folder that is to be skipped is named itself.
         """
+        for piece in self._pieces(inputs):
+            yield from self._read_piece(piece)
+
+    def plan(self, inputs: Iterable[str | Path], max_bytes: int) -> Iterator[tuple[Piece, ...]]:
+        """Yield the inputs as shards, in order; the same inputs give the same shards.
+
+        A file over `max_bytes` is cut where its format allows it: uncompressed JSONL between lines. Small files share a
+        shard. Cutting reads the file once, at the speed of the disk, to number the lines of each shard.
+
+        Args:
+            inputs: as for `read`.
+            max_bytes: how much a shard holds; a file that cannot be cut, or a long line, may make it more.
+
+        Raises:
+            UsageError: as for `read`.
+        """
+        shard: list[Piece] = []
+        size = 0
+        for whole in self._pieces(inputs):
+            for piece in self._cut(whole, max_bytes):
+                weight = piece.size + _FILE_WEIGHT
+                if shard and size + weight > max_bytes:
+                    yield tuple(shard)
+                    shard, size = [], 0
+                shard.append(piece)
+                size += weight
+        if shard:
+            yield tuple(shard)
+
+    def read_shard(self, shard: Iterable[Piece]) -> Iterator[Item | Rejection]:
+        """Yield every record of a shard, in order."""
+        for piece in shard:
+            yield from self._read_piece(piece)
+
+    def _pieces(self, inputs: Iterable[str | Path]) -> Iterator[Piece]:
+        """Yield the files that the inputs stand for, uncut."""
         names = [os.fspath(name) for name in inputs]
         if names.count(STDIN) > 1:
             raise UsageError("standard input is named twice; name - once")
@@ -122,32 +187,44 @@ class Reader:
             if name != STDIN and Path(name).is_dir() and self._is_skipped(Path(name)):
                 raise UsageError(f"{name}: is input and output; name another folder with -o")
         for name in names:
-            for found in self._find(name):
-                if isinstance(found, Rejection):
-                    yield found
-                else:
-                    yield from self._read_file(found)
+            for piece in self._find(name):
+                size = 0
+                if piece.path != STDIN and not piece.problem:
+                    with contextlib.suppress(OSError):  # reading it will fail too, and say why
+                        size = Path(piece.path).stat().st_size
+                yield replace(piece, size=size)
 
-    def _find(self, name: str) -> Iterator[str | Rejection]:
+    def _cut(self, piece: Piece, max_bytes: int) -> Iterator[Piece]:
+        kind, compression = _kind_and_compression(piece.path)
+        if piece.problem or piece.size <= max_bytes or compression or (kind or self.kind) != "jsonl":
+            yield piece
+            return
+        try:
+            with Path(piece.path).open("rb") as file:
+                yield from _cut_lines(file, piece.path, max_bytes)
+        except OSError:
+            yield piece  # reading it will fail too, and say why
+
+    def _find(self, name: str) -> Iterator[Piece]:
         """Yield the files that a name stands for."""
         path = Path(name)
         if name == STDIN:
-            yield name
+            yield Piece(name)
         elif path.is_dir():
             yield from self._search(name)
         elif path.exists() or path.is_symlink():
-            yield name
+            yield Piece(name)
         elif glob.has_magic(name):
             hits = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
             # A pattern such as ** finds folders and the files in them; so each file is read once.
             hits = [hit for hit in hits if not Path(hit).is_dir() and not self._is_skipped(Path(hit))]
-            yield from hits
+            yield from map(Piece, hits)
             if not hits:
-                yield _unreadable(name, "no file matches this pattern", "check the pattern")
+                yield Piece(name, problem="no file matches this pattern", remedy="check the pattern")
         else:
-            yield _unreadable(name, "no such file or folder", "check the name")
+            yield Piece(name, problem="no such file or folder", remedy="check the name")
 
-    def _search(self, folder: str) -> Iterator[str | Rejection]:
+    def _search(self, folder: str) -> Iterator[Piece]:
         failures: list[OSError] = []
         is_empty = True
         for at, folders, names in os.walk(folder, onerror=failures.append):
@@ -159,23 +236,30 @@ class Reader:
                 is_empty = False
                 # A pipe in a folder would be waited for, perhaps for ever.
                 if path.exists() and not path.is_file():
-                    yield _unreadable(str(path), "not a regular file", "name it itself if it is meant to be read")
+                    remedy = "name it itself if it is meant to be read"
+                    yield Piece(str(path), problem="not a regular file", remedy=remedy)
                 else:
-                    yield str(path)
+                    yield Piece(str(path))
         for failure in failures:
             is_empty = False
             reason = f"folder cannot be read ({failure.strerror})"
-            yield _unreadable(str(failure.filename), reason, "check its permissions")
+            yield Piece(str(failure.filename), problem=reason, remedy="check its permissions")
         if is_empty:
-            yield _unreadable(folder, "no usable file in this folder", f"usable are {_USABLE}")
+            yield Piece(folder, problem="no usable file in this folder", remedy=f"usable are {_USABLE}")
 
     def _is_skipped(self, path: Path) -> bool:
         return self.skip is not None and path.resolve().is_relative_to(self.skip)
 
-    def _read_file(self, name: str) -> Iterator[Item | Rejection]:
-        path = _display(name)
+    def _read_piece(self, piece: Piece) -> Iterator[Item | Rejection]:
+        path = _display(piece.path)
+        if piece.problem:
+            yield _unreadable(path, piece.problem, piece.remedy)
+            return
         try:
-            kind, file = self._open(name)
+            kind, file = self._open(piece.path)
+            if piece.end is not None:
+                file.seek(piece.start)
+                file = io.BufferedReader(_Stretch(file, piece.end - piece.start))
         except UsageError as error:
             yield _unreadable(path, str(error), f"usable are {_USABLE}; or say what it is with --from")
             return
@@ -183,12 +267,12 @@ class Reader:
             yield _unreadable(path, "broken link", "restore the file it points to, or remove the link")
             return
         except OSError as error:
-            remedy = "give it some, for example through a pipe" if name == STDIN else "check its permissions"
+            remedy = "give it some, for example through a pipe" if piece.path == STDIN else "check its permissions"
             yield _unreadable(path, f"cannot be read ({error.strerror})", remedy)
             return
         read = {"text": self._read_text, "html": self._read_html, "jsonl": self._read_jsonl}[kind]
-        with contextlib.nullcontext() if name == STDIN else file:
-            yield from read(file, path)
+        with contextlib.nullcontext() if piece.path == STDIN else file:
+            yield from read(file, replace(piece, path=path))
 
     def _open(self, name: str) -> tuple[Kind, io.BufferedReader]:
         if name == STDIN:
@@ -209,27 +293,27 @@ class Reader:
             raise UsageError("the name does not tell what kind of file it is")
         return kind, _decompressed(Path(name).open("rb"), suffix)
 
-    def _read_text(self, file: io.BufferedReader, path: str) -> Iterator[Item | Rejection]:
+    def _read_text(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
         try:
             data = self._read_all(file)
             text = _decode(data)
         except _BROKEN as error:
-            yield Rejection(_broken(error, path))
+            yield Rejection(_broken(error, piece.path))
         except InputError as error:
-            yield Rejection(_placed(error, path))
+            yield Rejection(_placed(error, piece.path))
         else:
             # A byte order mark and CR stay: the text is what the file holds.
-            yield Item(Record(_stem(path), text=text), path)
+            yield Item(Record(_stem(piece.path), text=text), piece.path)
 
-    def _read_html(self, file: io.BufferedReader, path: str) -> Iterator[Item | Rejection]:
+    def _read_html(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
         try:
             data = self._read_all(file)
         except _BROKEN as error:
-            yield Rejection(_broken(error, path))
+            yield Rejection(_broken(error, piece.path))
         except InputError as error:
-            yield Rejection(_placed(error, path))
+            yield Rejection(_placed(error, piece.path))
         else:
-            yield Item(Record(_stem(path), html=data), path)
+            yield Item(Record(_stem(piece.path), html=data), piece.path)
 
     def _read_all(self, file: io.BufferedReader) -> bytes:
         limit = self.max_chars * _BYTES_PER_CHAR
@@ -244,10 +328,10 @@ class Reader:
             raise InputError("the file is empty", remedy="remove it, or fetch it again")
         return b"".join(chunks)
 
-    def _read_jsonl(self, file: io.BufferedReader, path: str) -> Iterator[Item | Rejection]:
+    def _read_jsonl(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
         limit = self.max_chars * _BYTES_PER_ESCAPE + _CHUNK
-        number = 0
-        is_empty = True
+        path, number = piece.path, piece.first - 1
+        is_empty = piece.end is None  # a stretch of blank lines says nothing of the file
         try:
             while line := file.readline(limit + 1):
                 number += 1
@@ -342,6 +426,43 @@ class _ZstdReader(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+class _Stretch(io.RawIOBase):
+    """Ends a file early: after so many bytes from where it stands."""
+
+    def __init__(self, file: io.BufferedReader, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _cut_lines(file: BinaryIO, path: str, max_bytes: int) -> Iterator[Piece]:
+    """Yield the stretches of a file of lines; each ends with the line that brings it to `max_bytes`."""
+    start, first, number, at = 0, 1, 1, 0
+    while chunk := file.read(_CHUNK):
+        low = 0
+        while (hit := chunk.find(b"\n", max(low, start + max_bytes - 1 - at))) >= 0:
+            number += chunk.count(b"\n", low, hit + 1)
+            low = hit + 1
+            yield Piece(path, start, at + low, first, at + low - start)
+            start, first = at + low, number
+        number += chunk.count(b"\n", low)
+        at += len(chunk)
+    if start < at:
+        yield Piece(path, start, at, first, at - start)
 
 
 def is_unicode(text: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter.errors import UsageError
-from filter.readers import Item, Reader, Rejection
+from filter.readers import Item, Piece, Reader, Rejection
 
 
 def read(*inputs, max_chars=1000, **options):
@@ -24,6 +25,14 @@ def records(*inputs, **options):
     items = read(*inputs, **options)
     assert all(isinstance(item, Item) for item in items), items
     return [item.record for item in items]
+
+
+def told(outcomes):
+    """Outcomes as what can be compared: two errors that say the same are not equal."""
+    return [
+        outcome if isinstance(outcome, Item) else (str(outcome.error), outcome.raw, outcome.whole_file)
+        for outcome in outcomes
+    ]
 
 
 def stdin(data):
@@ -281,3 +290,37 @@ def test_file_name_that_is_not_utf8(tmp_path):
     (item,) = read(tmp_path)
     assert item.record.text == "One"
     orjson.dumps([item.path, item.record.id])
+
+
+@given(
+    st.lists(st.sampled_from([b'{"text": "x"}', b"{", b"", b" ", b'{"text": "' + b"y" * 300 + b'"}']), max_size=40),
+    st.integers(1, 500),
+    st.booleans(),
+)
+def test_shards_of_lines_give_what_the_whole_file_gives(lines, max_bytes, ends_line):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.jsonl")
+        path.write_bytes(b"\n".join([b'{"text": "first"}', *lines]) + b"\n" * ends_line)
+        reader = Reader(1000)
+        shards = [
+            json.loads(json.dumps([asdict(piece) for piece in shard])) for shard in reader.plan([path], max_bytes)
+        ]
+        pieces = [Piece(**piece) for shard in shards for piece in shard]
+        assert told(read(path)) == told(reader.read_shard(pieces))
+        assert [piece.start for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]
+
+
+def test_plan_keeps_order_groups_small_files_and_cuts_large_ones(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "EN One"}\n' * 1000)
+    for name in ("b.txt", "c.txt"):
+        (tmp_path / name).write_text("x")
+    reader = Reader(1000)
+    shards = list(reader.plan([tmp_path / "b.txt", tmp_path, "no.txt"], 5000))
+    assert [[Path(piece.path).name for piece in shard] for shard in shards] == [
+        ["b.txt"],
+        *[["a.jsonl"]] * 4,
+        ["b.txt", "c.txt", "no.txt"],
+    ]
+    assert [shard[0].first for shard in shards[1:5]] == [1, 265, 529, 793]
+    whole = told(read(tmp_path / "b.txt", tmp_path, "no.txt"))
+    assert told(outcome for shard in shards for outcome in reader.read_shard(shard)) == whole
