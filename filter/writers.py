@@ -50,6 +50,7 @@ __all__ = [
     "record_files",
     "rejected_record",
     "safe_name",
+    "with_unique_ids",
 ]
 
 SCHEMA_VERSION = 1
@@ -205,36 +206,60 @@ def _rounded(score: float | None) -> float | None:
     return None if score is None else round(float(score), _SCORE_DIGITS)
 
 
-def bitext_records(document: Document, records: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def with_unique_ids(records: list[dict[str, Any]], take_id: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Return the records of one document with ids that are unique in the run; the same list if they were.
+
+    Args:
+        records: from `part_records`, with the ids that the document wants.
+        take_id: makes an id unique, as `Unique.take` does.
+    """
+    wanted = records[0]["parent"]
+    parent = take_id(wanted)
+    ids = [parent] if len(records) == 1 else [take_id(f"{parent}#{record['lang']}") for record in records]
+    new = {record["id"]: name for record, name in zip(records, ids, strict=True)}
+    if parent == wanted and all(old == name for old, name in new.items()):
+        return records
+    return [
+        {
+            **record,
+            "id": new[record["id"]],
+            "parent": parent,
+            "siblings": [new[name] for name in record["siblings"]],
+            "translation_of": new.get(record["translation_of"]),
+        }
+        for record in records
+    ]
+
+
+def bitext_records(records: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the lines of a document's translations in pairs, those of parts that are not kept left out.
 
     Args:
-        document: an analysed document.
-        records: its output records, from `part_records`.
+        records: all output records of the document.
     """
     from .translation import aligned_pairs
 
-    parts = {record["id"]: (part, record) for part, record in zip(document.parts(), records, strict=False)}
-    for part, record in parts.values():
+    by_id = {record["id"]: record for record in records}
+    for record in records:
         if record["translation_of"] is None:
             continue
-        other, original = parts[record["translation_of"]]
+        original = by_id[record["translation_of"]]
         if not (record["verdict"]["keep"] and original["verdict"]["keep"]):
             continue
-        for pair in aligned_pairs(other.text, part.text):
-            sides = ((other, original, pair.left), (part, record, pair.right))
+        for pair in aligned_pairs(original["text"], record["text"]):
+            sides = ((original, pair.left), (record, pair.right))
             yield {
                 "schema": SCHEMA_VERSION,
                 "parent": record["parent"],
-                "ids": [side["id"] for _, side, _ in sides],
-                "langs": [side.lang for side, _, _ in sides],
-                "texts": [side.text[start:end] for side, _, (start, end) in sides],
-                "kept": [_kept_between(side.kept, *bounds) for side, _, bounds in sides],
+                "ids": [side["id"] for side, _ in sides],
+                "langs": [side["lang"] for side, _ in sides],
+                "texts": [side["text"][start:end] for side, (start, end) in sides],
+                "kept": [_kept_between(side["kept"], *bounds) for side, bounds in sides],
                 "score": _rounded(pair.score * record["translation_score"]),
             }
 
 
-def _kept_between(kept: Iterable[tuple[int, int]], start: int, end: int) -> list[list[int]]:
+def _kept_between(kept: Iterable[Sequence[int]], start: int, end: int) -> list[list[int]]:
     """Return the slices of the document's text that are the slice `[start, end)` of the part's text."""
     slices = []
     at = 0
@@ -314,19 +339,19 @@ class Summary:
     flags: Counter[str] = field(default_factory=Counter)
     flagged_chars: Counter[str] = field(default_factory=Counter)
 
-    def add(self, document: Document, records: list[dict[str, Any]]) -> None:
-        """Count a document and its records."""
+    def add(self, records: Sequence[dict[str, Any]]) -> None:
+        """Count a document by its output records."""
         self.documents += 1
-        self.chars += len(document.text)
-        if document.verdict.keep:
-            self.parts.update(record["lang"] for record in records if record["verdict"]["keep"])
-        else:
-            self.dropped += 1
-        for span in document.removed:
-            self.removed_chars[span.category or span.label] += span.end - span.start
-        for span in document.flagged:
-            self.flags[span.label] += 1
-            self.flagged_chars[span.label] += span.end - span.start
+        self.chars += records[0]["parent_chars"]
+        kept = [record["lang"] for record in records if record["verdict"]["keep"]]
+        self.parts.update(kept)
+        self.dropped += not kept
+        for record in records:
+            for span in record["removed"]:
+                self.removed_chars[span["category"] or span["label"]] += span["end"] - span["start"]
+            for span in record["flags"]:
+                self.flags[span["label"]] += 1
+                self.flagged_chars[span["label"]] += span["end"] - span["start"]
 
     def reject(self, rejection: Rejection) -> None:
         """Count an input that could not be used."""
@@ -360,18 +385,28 @@ class Writer(ABC):
         Raises:
             InputError: the input's own fields cannot be written as JSON.
         """
-        records = part_records(document, item, self._ids.take, removed_text=self._removed_text)
-        # All or none of the lines of a document: the second may fail where the first did not.
-        lines = [dumps(record) for record in records]
-        self._emit(document, records, lines)
-        self.summary.add(document, records)
+        self.write_records(part_records(document, item, str, removed_text=self._removed_text))
+
+    def write_records(self, wanted: list[dict[str, Any]]) -> None:
+        """Write one document as its output records, which ask for ids and get them if they are free.
+
+        Raises:
+            InputError: the input's own fields cannot be written as JSON.
+        """
+        # All or none of the lines of a document: the second may fail where the first did not. What fails takes no id.
+        lines = [dumps(record) for record in wanted]
+        records = with_unique_ids(wanted, self._ids.take)
+        if records is not wanted:
+            lines = [dumps(record) for record in records]
+        self._emit(records, lines)
+        self.summary.add(records)
 
     def reject(self, rejection: Rejection) -> None:
         """Count an input that could not be used, and write it down where there is a place for it."""
         self.summary.reject(rejection)
 
     @abstractmethod
-    def _emit(self, document: Document, records: list[dict[str, Any]], lines: list[bytes]) -> None: ...
+    def _emit(self, records: list[dict[str, Any]], lines: list[bytes]) -> None: ...
 
     @abstractmethod
     def __enter__(self) -> Writer: ...
@@ -394,7 +429,7 @@ class StreamWriter(Writer):
         super().__init__(removed_text=removed_text)
         self._stream = stream
 
-    def _emit(self, document: Document, records: list[dict[str, Any]], lines: list[bytes]) -> None:
+    def _emit(self, records: list[dict[str, Any]], lines: list[bytes]) -> None:
         self._stream.write(b"".join(lines))
 
     def __enter__(self) -> StreamWriter:
@@ -476,7 +511,7 @@ class FolderWriter(Writer):
             self._files[name] = (self._partial / name).open("wb")
         return self._files[name]
 
-    def _emit(self, document: Document, records: list[dict[str, Any]], lines: list[bytes]) -> None:
+    def _emit(self, records: list[dict[str, Any]], lines: list[bytes]) -> None:
         kept = [record for record in records if record["verdict"]["keep"]]
         for record, line in zip(records, lines, strict=True):
             name = DOCUMENTS
@@ -486,7 +521,7 @@ class FolderWriter(Writer):
                 name = _OF_LANGUAGE.replace("*", safe_name(record["lang"]))
             self._file(name).write(line)
         if BITEXT in self._files:
-            self._files[BITEXT].writelines(map(dumps, bitext_records(document, records)))
+            self._files[BITEXT].writelines(map(dumps, bitext_records(records)))
         if self._text_names is None or not kept:
             return
         name = self._text_names.take(safe_name(records[0]["parent"]))
