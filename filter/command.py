@@ -32,7 +32,10 @@ __all__ = ["build_parser", "main"]
 
 _SHOWN_REJECTIONS = 20
 _SHOWN_DOCUMENTS = 20
-_INPUTS = "files, folders, patterns, or - for standard input (.txt .html .htm .jsonl .ndjson, each also .gz or .zst)"
+_INPUTS = (
+    "files, folders, patterns, or - for standard input "
+    "(.txt .html .htm .jsonl .ndjson .csv .tsv .warc .wet, each also .gz or .zst; .parquet)"
+)
 _LANGUAGE_LISTS = {"languages": "languages", "keep_languages": "keep_language", "drop_languages": "drop_language"}
 _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, the message says why; 130 interrupted"
 
@@ -163,12 +166,16 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--from",
         dest="kind",
-        choices=("text", "html", "jsonl"),
+        choices=("text", "html", "jsonl", "csv", "tsv", "parquet", "warc"),
         help="what standard input is, and files whose name does not tell (standard input is guessed by default)",
     )
-    group.add_argument(
-        "--text-field", default="text", metavar="NAME", help="the JSONL field that holds the text (default: text)"
-    )
+    for name, text in (("text", "text"), ("html", "page of HTML"), ("url", "address"), ("id", "name")):
+        group.add_argument(
+            f"--{name}-field",
+            default=name,
+            metavar="NAME",
+            help=f"the field or column that holds a record's {text} (default: {name})",
+        )
 
 
 def _add_site_field(parser: argparse.ArgumentParser) -> None:
@@ -242,9 +249,10 @@ def _label_action(text: str) -> tuple[str, str]:
 
 
 def _reader(options: argparse.Namespace, config: Config, skip: Path | None = None) -> Reader:
-    from .readers import Reader
+    from .readers import Fields, Reader
 
-    return Reader(config.max_text_chars, options.kind, options.text_field, skip)
+    fields = Fields(options.text_field, options.html_field, options.url_field, options.id_field)
+    return Reader(config.max_text_chars, options.kind, fields, skip)
 
 
 def _run(options: argparse.Namespace) -> int:

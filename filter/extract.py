@@ -13,7 +13,7 @@ from .config import Config, Extractor
 from .document import Document, Record
 from .errors import InputError
 
-__all__ = ["extract"]
+__all__ = ["decoded_as", "extract"]
 
 _PAGE_REMEDY = "check that it is a whole page, or give its text instead"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -317,11 +317,24 @@ def _decoded(page: bytes) -> str:
         names.append(declared[1].decode("ascii"))
     for name in names:
         try:
-            name = codecs.lookup(name).name
-            return page.decode(_AS_BROWSERS_DO.get(name, name))
+            return decoded_as(page, name)
         except (LookupError, ValueError):
             continue
     return str(decode_file(page))
+
+
+def decoded_as(page: bytes, name: str) -> str:
+    r"""Return bytes decoded by the encoding of that name, as browsers understand it.
+
+    Raises:
+        LookupError: there is no such encoding.
+        ValueError: the bytes are not in it.
+
+    >>> decoded_as(b"\x80 5", "latin-1")
+    '€ 5'
+    """
+    name = codecs.lookup(name).name
+    return page.decode(_AS_BROWSERS_DO.get(name, name))
 
 
 def _mended(page: str) -> str:

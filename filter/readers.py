@@ -4,8 +4,8 @@
 into shards, which are plain data, and `Reader.read_shard` reads one; the shards one after the other give what `read`
 gives.
 
-Read are `.txt`, `.html`, `.htm`, `.jsonl` and `.ndjson`, each also with `.gz` or `.zst`. Texts must be UTF-8; pages of
-HTML may have any encoding and stay bytes until they are extracted.
+Read are `.txt`, `.html`, `.htm`, `.jsonl`, `.ndjson`, `.csv`, `.tsv`, `.warc` and `.wet`, each also with `.gz` or
+`.zst`, and `.parquet`. Texts must be UTF-8; pages of HTML may have any encoding and stay bytes until extraction.
 """
 
 from __future__ import annotations
@@ -23,21 +23,33 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast, get_args
 
 import orjson
 
 from .document import Record
 from .errors import InputError, UsageError
 
-__all__ = ["MAX_RAW_CHARS", "STDIN", "Item", "Kind", "Piece", "Reader", "Rejection"]
+__all__ = ["KINDS", "MAX_RAW_CHARS", "STDIN", "Fields", "Item", "Kind", "Piece", "Reader", "Rejection"]
 
-Kind = Literal["text", "html", "jsonl"]
+Kind = Literal["text", "html", "jsonl", "csv", "tsv", "parquet", "warc"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 STDIN = "-"
-_KINDS: dict[str, Kind] = {".txt": "text", ".html": "html", ".htm": "html", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_KINDS: dict[str, Kind] = {
+    ".txt": "text",
+    ".html": "html",
+    ".htm": "html",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".warc": "warc",
+    ".wet": "warc",
+    ".parquet": "parquet",
+}
 _COMPRESSIONS = (".gz", ".zst")
-_USABLE = f"{', '.join(_KINDS)}, each also with {' or '.join(_COMPRESSIONS)}"
+_USABLE = f"{', '.join(_KINDS)}, each but the last also with {' or '.join(_COMPRESSIONS)}"
 
 _BOM = b"\xef\xbb\xbf"
 MAX_RAW_CHARS = 10_000
@@ -50,7 +62,7 @@ _FILE_WEIGHT = 1000  # bytes that a file counts for besides its own, so that a s
 
 _TEXT_FIELDS = ("text", "content", "body", "raw_content")
 """Where a text is often found; only for a hint."""
-_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ class Item:
     Attributes:
         record: what was read.
         path: the file as it was named, or "-".
-        line: the 1-based line, for formats with a record on each.
+        line: the 1-based line it begins on, for JSONL and CSV; its number, for rows of Parquet and records of WARC.
         given_id: the id that the input itself gave, if any.
     """
 
@@ -68,6 +80,16 @@ class Item:
     path: str
     line: int | None = None
     given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the fields of JSONL, and the columns of CSV and Parquet, are called that hold a record's parts."""
+
+    text: str = "text"
+    html: str = "html"
+    url: str = "url"
+    id: str = "id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +131,9 @@ class Piece:
     remedy: str = ""
 
 
+_FIELDS = Fields()
+
+
 class Reader:
     """Reads inputs one record at a time.
 
@@ -116,7 +141,7 @@ class Reader:
         max_chars: longer texts are rejected without being read to the end.
         kind: what standard input is, and any file whose name does not tell. None guesses from the first bytes of
             standard input, rejects such a file that is named, and passes it over in a folder.
-        text_field: the field of a JSONL record that holds its text.
+        fields: what the fields of a record are called.
         skip: a folder that is left out when another one is searched: the output must not become input.
         stdin: what "-" stands for.
     """
@@ -125,13 +150,13 @@ class Reader:
         self,
         max_chars: int,
         kind: Kind | None = None,
-        text_field: str = "text",
+        fields: Fields = _FIELDS,
         skip: Path | None = None,
         stdin: BinaryIO | None = None,
     ) -> None:
         self.max_chars = max_chars
         self.kind = kind
-        self.text_field = text_field
+        self.fields = fields
         self.skip = skip.resolve() if skip else None
         self.stdin = stdin
 
@@ -150,8 +175,9 @@ class Reader:
     def plan(self, inputs: Iterable[str | Path], max_bytes: int) -> Iterator[tuple[Piece, ...]]:
         """Yield the inputs as shards, in order; the same inputs give the same shards.
 
-        A file over `max_bytes` is cut where its format allows it: uncompressed JSONL between lines. Small files share a
-        shard. Cutting reads the file once, at the speed of the disk, to number the lines of each shard.
+        A file over `max_bytes` is cut where its format allows it: uncompressed JSONL between lines, WARC (also packed
+        record by record in gzip) between records, Parquet between row groups. Small files share a shard. Cutting reads
+        JSONL and WARC once, at the speed of the disk or of gzip, to number the records of each shard.
 
         Args:
             inputs: as for `read`.
@@ -196,13 +222,29 @@ class Reader:
 
     def _cut(self, piece: Piece, max_bytes: int) -> Iterator[Piece]:
         kind, compression = _kind_and_compression(piece.path)
-        if piece.problem or piece.size <= max_bytes or compression or (kind or self.kind) != "jsonl":
+        kind = kind or self.kind
+        is_gzipped_warc = kind == "warc" and compression == ".gz"
+        if (
+            piece.problem
+            or piece.size <= max_bytes
+            or kind not in ("jsonl", "warc", "parquet")
+            or (compression and not is_gzipped_warc)
+        ):
             yield piece
             return
         try:
             with Path(piece.path).open("rb") as file:
-                yield from _cut_lines(file, piece.path, max_bytes)
-        except OSError:
+                if kind == "jsonl":
+                    yield from _cut_lines(file, piece.path, max_bytes)
+                elif kind == "warc":
+                    from .warc import cut
+
+                    yield from cut(file, is_gzipped_warc, piece.path, max_bytes, self._max_bytes)
+                else:
+                    from .tables import cut_parquet
+
+                    yield from cut_parquet(file, piece.path, max_bytes)
+        except (OSError, InputError):
             yield piece  # reading it will fail too, and say why
 
     def _find(self, name: str) -> Iterator[Piece]:
@@ -256,51 +298,106 @@ class Reader:
             yield _unreadable(path, piece.problem, piece.remedy)
             return
         try:
-            kind, file = self._open(piece.path)
-            if piece.end is not None:
-                file.seek(piece.start)
-                file = io.BufferedReader(_Stretch(file, piece.end - piece.start))
-        except UsageError as error:
-            yield _unreadable(path, str(error), f"usable are {_USABLE}; or say what it is with --from")
-            return
+            kind, file, packed = self._open(piece.path)
         except FileNotFoundError:
             yield _unreadable(path, "broken link", "restore the file it points to, or remove the link")
+            return
+        except InputError as error:
+            yield _unreadable(path, error.reason, error.remedy)
             return
         except OSError as error:
             remedy = "give it some, for example through a pipe" if piece.path == STDIN else "check its permissions"
             yield _unreadable(path, f"cannot be read ({error.strerror})", remedy)
             return
-        read = {"text": self._read_text, "html": self._read_html, "jsonl": self._read_jsonl}[kind]
         with contextlib.nullcontext() if piece.path == STDIN else file:
-            yield from read(file, replace(piece, path=path))
+            yield from self._records(kind, file, packed, replace(piece, path=path))
 
-    def _open(self, name: str) -> tuple[Kind, io.BufferedReader]:
+    def _records(self, kind: Kind, file: io.BufferedReader, packed: str, piece: Piece) -> Iterator[Item | Rejection]:
+        """Yield the records of an open file; WARC is still packed if `packed` says so, all else is not."""
+        if piece.start and kind != "parquet":
+            file.seek(piece.start)
+        if kind == "text":
+            yield from self._read_text(file, piece)
+        elif kind == "html":
+            yield from self._read_html(file, piece)
+        elif kind == "jsonl":
+            size = None if piece.end is None else piece.end - piece.start
+            yield from self._read_jsonl(file if size is None else io.BufferedReader(_Stretch(file, size)), piece)
+        elif kind == "warc":
+            from .warc import read_warc
+
+            yield from read_warc(file, packed == ".gz", piece, _stem(piece.path), self._max_bytes)
+        else:
+            yield from self._read_table(kind, file, piece)
+
+    def _read_table(self, kind: Kind, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
+        from .tables import read_csv, read_parquet
+
+        names = self.fields
+
+        def to_item(fields: dict[str, Any], number: int) -> Item:
+            if kind != "parquet":
+                # CSV has no null: an empty cell is none, but that a text may be empty where there is no page.
+                empty = [name for name in (names.id, names.url, names.html) if fields.get(name) == ""]
+                if fields.get(names.text) == "" and fields.get(names.html):
+                    empty.append(names.text)
+                fields = {**fields, **dict.fromkeys(empty)}
+            record, given_id = self._record(fields, f"{_stem(piece.path)}:{number}")
+            return Item(record, piece.path, number, given_id)
+
+        try:
+            if kind == "parquet":
+                yield from read_parquet(file, piece, names.html, to_item)
+            else:
+                yield from read_csv(file, piece, "\t" if kind == "tsv" else ",", self._max_bytes, to_item)
+        except BROKEN as error:
+            yield Rejection(broken(error, piece.path))
+        except InputError as error:
+            yield Rejection(placed(error, piece.path))
+
+    @property
+    def _max_bytes(self) -> int:
+        return self.max_chars * _BYTES_PER_CHAR
+
+    def _open(self, name: str) -> tuple[Kind, io.BufferedReader, str]:
+        """Return what a file holds, the file unpacked, and how it was packed; gzipped WARC is left packed."""
         if name == STDIN:
             # A process started with standard input closed has none.
             if self.stdin is None and sys.stdin is None:
                 raise OSError(errno.EBADF, "it is closed")
-            file = cast("io.BufferedReader", self.stdin or sys.stdin.buffer)
-            head = file.peek(8)
-            suffix = ".gz" if head[:2] == b"\x1f\x8b" else ".zst" if head[:4] == b"\x28\xb5\x2f\xfd" else ""
-            file = _decompressed(file, suffix)
-            try:
-                return self.kind or _guess(file.peek(1024)), file
-            except _BROKEN:
-                return "text", file  # reading it will fail again, and be reported
-        kind, suffix = _kind_and_compression(name)
+            below = cast("io.BufferedReader", self.stdin or sys.stdin.buffer)
+            return self._open_stream(below)
+        kind, packed = _kind_and_compression(name)
         kind = kind or self.kind
         if kind is None:
-            raise UsageError("the name does not tell what kind of file it is")
-        return kind, _decompressed(Path(name).open("rb"), suffix)
+            reason = "the name does not tell what kind of file it is"
+            raise InputError(reason, remedy=f"usable are {_USABLE}; or say what it is with --from")
+        file = Path(name).open("rb")  # noqa: SIM115 - closed by the caller
+        return kind, file if kind == "warc" and packed == ".gz" else _decompressed(file, packed), packed
+
+    def _open_stream(self, file: io.BufferedReader) -> tuple[Kind, io.BufferedReader, str]:
+        head = file.peek(1024)
+        packed = ".gz" if head[:2] == b"\x1f\x8b" else ".zst" if head[:4] == b"\x28\xb5\x2f\xfd" else ""
+        if packed == ".gz" and (self.kind or _guess(_unpacked_head(head))) == "warc":
+            return "warc", file, packed
+        file = _decompressed(file, packed)
+        try:
+            kind = self.kind or _guess(file.peek(1024))
+        except BROKEN:
+            kind = "text"  # reading it will fail again, and be reported
+        if kind == "parquet":
+            reason = "Parquet cannot be read from a pipe: its table of contents comes last"
+            raise InputError(reason, remedy="save it to a file, and name that")
+        return kind, file, packed
 
     def _read_text(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
         try:
             data = self._read_all(file)
-            text = _decode(data)
-        except _BROKEN as error:
-            yield Rejection(_broken(error, piece.path))
+            text = decode_text(data)
+        except BROKEN as error:
+            yield Rejection(broken(error, piece.path))
         except InputError as error:
-            yield Rejection(_placed(error, piece.path))
+            yield Rejection(placed(error, piece.path))
         else:
             # A byte order mark and CR stay: the text is what the file holds.
             yield Item(Record(_stem(piece.path), text=text), piece.path)
@@ -308,15 +405,15 @@ class Reader:
     def _read_html(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
         try:
             data = self._read_all(file)
-        except _BROKEN as error:
-            yield Rejection(_broken(error, piece.path))
+        except BROKEN as error:
+            yield Rejection(broken(error, piece.path))
         except InputError as error:
-            yield Rejection(_placed(error, piece.path))
+            yield Rejection(placed(error, piece.path))
         else:
             yield Item(Record(_stem(piece.path), html=data), piece.path)
 
     def _read_all(self, file: io.BufferedReader) -> bytes:
-        limit = self.max_chars * _BYTES_PER_CHAR
+        limit = self._max_bytes
         chunks: list[bytes] = []
         size = 0
         while chunk := file.read(_CHUNK):
@@ -328,25 +425,23 @@ class Reader:
             raise InputError("the file is empty", remedy="remove it, or fetch it again")
         return b"".join(chunks)
 
-    def _read_jsonl(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
+    def _read_jsonl(self, file: BinaryIO, piece: Piece) -> Iterator[Item | Rejection]:
         limit = self.max_chars * _BYTES_PER_ESCAPE + _CHUNK
         path, number = piece.path, piece.first - 1
         is_empty = piece.end is None  # a stretch of blank lines says nothing of the file
         try:
-            while line := file.readline(limit + 1):
+            for line in lines_of(file, limit, self.max_chars):
                 number += 1
-                if len(line) > limit and not line.endswith(b"\n"):
+                if isinstance(line, InputError):
                     is_empty = False
-                    while line and not line.endswith(b"\n"):
-                        line = file.readline(_CHUNK)
-                    yield Rejection(_placed(_too_long(limit, self.max_chars), path, number))
+                    yield Rejection(placed(line, path, number))
                     continue
                 line = line.removeprefix(_BOM) if number == 1 else line
                 if line.strip():
                     is_empty = False
                     yield self._parse(line, path, number)
-        except _BROKEN as error:
-            yield Rejection(_broken(error, path, number + 1))
+        except BROKEN as error:
+            yield Rejection(broken(error, path, number + 1))
         else:
             if is_empty:
                 yield Rejection(InputError("the file is empty", path=path, remedy="remove it, or fetch it again"))
@@ -357,33 +452,35 @@ class Reader:
             record, given_id = self._record(fields, f"{_stem(path)}:{number}")
         except InputError as error:
             raw = line.decode("utf-8", "replace").rstrip("\r\n")
-            return Rejection(_placed(error, path, number), raw if len(raw) <= MAX_RAW_CHARS else None)
+            return Rejection(placed(error, path, number), raw if len(raw) <= MAX_RAW_CHARS else None)
         return Item(record, path, number, given_id)
 
     def _record(self, fields: Any, default_id: str) -> tuple[Record, str | None]:
         if not isinstance(fields, dict):
             raise InputError(f"{_json_type(fields)}, not an object", remedy="write one JSON object on each line")
+        names = self.fields
         values = dict(fields)
-        given_id = values.pop("id", None)
+        given_id, text, html, url = (values.pop(name, None) for name in (names.id, names.text, names.html, names.url))
         if isinstance(given_id, int) and not isinstance(given_id, bool):
             given_id = str(given_id)
-        text, html, url = values.pop(self.text_field, None), values.pop("html", None), values.pop("url", None)
-        for name, value in (("id", given_id), (self.text_field, text), ("html", html), ("url", url)):
-            if value is not None and not isinstance(value, str):
+        for name, value in ((names.id, given_id), (names.text, text), (names.html, html), (names.url, url)):
+            is_page = value is html and isinstance(value, bytes)  # a column of Parquet may hold bytes
+            if value is not None and not isinstance(value, str) and not is_page:
                 raise InputError(f"field {name!r} is {_json_type(value)}", remedy="write it as a string")
         if text is None and html is None:
             other = next((name for name in _TEXT_FIELDS if isinstance(values.get(name), str)), None)
             hint = f", or read another field: --text-field {other}" if other else ""
-            raise InputError(f"neither {self.text_field!r} nor 'html'", remedy=f"give the record one of them{hint}")
+            reason = f"neither {names.text!r} nor {names.html!r}"
+            raise InputError(reason, remedy=f"give the record one of them{hint}")
         if text is not None and html is not None:
-            raise InputError(f"both {self.text_field!r} and 'html'", remedy="leave one of them out")
-        for name, value in (("id", given_id), ("url", url)):
+            raise InputError(f"both {names.text!r} and {names.html!r}", remedy="leave one of them out")
+        for name, value in ((names.id, given_id), (names.url, url)):
             if value is not None and not is_unicode(value):
                 raise InputError(f"field {name!r} holds half of a surrogate pair", remedy="correct the \\u escape")
         return Record(given_id or default_id, text, html, url, values), given_id
 
 
-_BROKEN = (EOFError, OSError, zlib.error)
+BROKEN = (EOFError, OSError, zlib.error)
 """What reading a damaged compressed file, or a failing disk, raises."""
 
 
@@ -465,6 +562,17 @@ def _cut_lines(file: BinaryIO, path: str, max_bytes: int) -> Iterator[Piece]:
         yield Piece(path, start, at, first, at - start)
 
 
+def lines_of(file: BinaryIO, limit: int, max_chars: int | None = None) -> Iterator[bytes | InputError]:
+    """Yield the lines of a file with their ends; a longer one than `limit` bytes is passed over and gives an error."""
+    while line := file.readline(limit + 1):
+        if len(line) > limit and not line.endswith(b"\n"):
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_CHUNK)
+            yield _too_long(limit, limit if max_chars is None else max_chars)
+        else:
+            yield line
+
+
 def is_unicode(text: str) -> bool:
     r"""Return whether a text has no lone surrogate, so that it can be written as UTF-8.
 
@@ -500,16 +608,28 @@ class _GzipReader(gzip.GzipFile):
         self._below.close()
 
 
-def _guess(head: bytes) -> Kind:
-    """Return what standard input holds.
+def _unpacked_head(data: bytes) -> bytes:
+    """Return the first bytes that gzip data hold, as far as there are any."""
+    try:
+        return zlib.decompressobj(31).decompress(data, 64)
+    except zlib.error:
+        return b""
 
-    >>> _guess(b'{"text": "Hello"}'), _guess(b"<!DOCTYPE html>"), _guess(b"Hello {")
-    ('jsonl', 'html', 'text')
+
+def _guess(head: bytes) -> Kind:
+    """Return what standard input holds; CSV cannot be told from text.
+
+    >>> _guess(b'{"text": "Hello"}'), _guess(b"<!DOCTYPE html>"), _guess(b"Hello {"), _guess(b"WARC/1.0")
+    ('jsonl', 'html', 'text', 'warc')
     """
+    if head.startswith(b"WARC/"):
+        return "warc"
+    if head.startswith(b"PAR1"):
+        return "parquet"
     head = head.removeprefix(_BOM)
     if head.lstrip().startswith(b"{"):
         return "jsonl"
-    return "html" if _PAGE.match(head) else "text"
+    return "html" if PAGE.match(head) else "text"
 
 
 def _kind_and_compression(name: str) -> tuple[Kind | None, str]:
@@ -555,7 +675,7 @@ def _loads(line: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(_decode(line))
+        return json.loads(decode_text(line))
     except json.JSONDecodeError as error:
         reason = f"not JSON: {error.msg} at character {error.pos + 1}"
         raise InputError(reason, remedy="write one JSON object on each line, or say --from text") from error
@@ -577,7 +697,7 @@ def _has_huge_float(value: Any) -> bool:
     return False
 
 
-def _decode(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     at = data.find(b"\0")
     if at >= 0:
         reason = f"NUL byte at offset {at}: this looks binary or UTF-16"
@@ -601,11 +721,11 @@ def _too_long(limit: int, max_chars: int) -> InputError:
     return InputError(reason, remedy="raise max_text_chars, or cut the text")
 
 
-def _placed(error: InputError, path: str, line: int | None = None) -> InputError:
+def placed(error: InputError, path: str, line: int | None = None) -> InputError:
     return InputError(error.reason, path=path, line=line, remedy=error.remedy)
 
 
-def _broken(error: BaseException, path: str, line: int | None = None) -> InputError:
+def broken(error: BaseException, path: str, line: int | None = None) -> InputError:
     if isinstance(error, EOFError):
         reason = "the compressed data ends early: the file is cut off"
         return InputError(reason, path=path, line=line, remedy="fetch it again; what follows is missing")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter.errors import UsageError
-from filter.readers import Item, Piece, Reader, Rejection
+from filter.readers import Fields, Item, Piece, Reader, Rejection
 
 
 def read(*inputs, max_chars=1000, **options):
@@ -116,7 +116,7 @@ def test_number_as_id_is_read_as_text(tmp_path):
 
 def test_text_field_can_be_named(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"content": "One", "text": 3}')
-    (record,) = records(tmp_path / "a.jsonl", text_field="content")
+    (record,) = records(tmp_path / "a.jsonl", fields=Fields(text="content"))
     assert (record.text, record.meta) == ("One", {"text": 3})
 
 
