@@ -102,9 +102,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--to",
-        choices=("jsonl", "text", "bitext"),
+        choices=("jsonl", "parquet", "csv", "warc", "text", "bitext"),
         default="jsonl",
-        help="text: each part also as OUT/text/ID.LANG.txt; bitext: translations line by line in OUT/bitext.jsonl",
+        help="format of the records; text: JSONL, and each part also as OUT/text/ID.LANG.txt; bitext: JSONL, and "
+        "translations line by line in OUT/bitext.jsonl",
     )
     run.add_argument("--by-language", action="store_true", help="one file per language: OUT/documents.en.jsonl")
     run.add_argument("--force", action="store_true", help="replace results that are there already")
@@ -341,6 +342,7 @@ def _learn(options: argparse.Namespace) -> int:
 
 
 def _writer(options: argparse.Namespace, folder: Path | None, config: Config) -> Writer:
+    from .exports import ENDINGS
     from .writers import FolderWriter, StreamWriter
 
     keeps_removed = not options.no_removed_text
@@ -351,6 +353,7 @@ def _writer(options: argparse.Namespace, folder: Path | None, config: Config) ->
             text=options.to == "text",
             bitext=options.to == "bitext",
             by_language=options.by_language,
+            export=options.to if options.to in ENDINGS else None,
             force=options.force,
             removed_text=keeps_removed,
         )

@@ -342,7 +342,7 @@ class Reader:
                 if fields.get(names.text) == "" and fields.get(names.html):
                     empty.append(names.text)
                 fields = {**fields, **dict.fromkeys(empty)}
-            record, given_id = self._record(fields, f"{_stem(piece.path)}:{number}")
+            record, given_id = self.record(fields, f"{_stem(piece.path)}:{number}")
             return Item(record, piece.path, number, given_id)
 
         try:
@@ -449,13 +449,18 @@ class Reader:
     def _parse(self, line: bytes, path: str, number: int) -> Item | Rejection:
         try:
             fields = _loads(line)
-            record, given_id = self._record(fields, f"{_stem(path)}:{number}")
+            record, given_id = self.record(fields, f"{_stem(path)}:{number}")
         except InputError as error:
             raw = line.decode("utf-8", "replace").rstrip("\r\n")
             return Rejection(placed(error, path, number), raw if len(raw) <= MAX_RAW_CHARS else None)
         return Item(record, path, number, given_id)
 
-    def _record(self, fields: Any, default_id: str) -> tuple[Record, str | None]:
+    def record(self, fields: Any, default_id: str) -> tuple[Record, str | None]:
+        """Return the record that a JSON object or a row describes, and the id that it gives itself, if any.
+
+        Raises:
+            InputError: it has no text and no page, or both, or a field of the wrong type.
+        """
         if not isinstance(fields, dict):
             raise InputError(f"{_json_type(fields)}, not an object", remedy="write one JSON object on each line")
         names = self.fields

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError, UsageError
-from .writers import DOCUMENTS, Unique, read_record, read_records, record_files, safe_name
+from .exports import ENDINGS, exported_records
+from .writers import DOCUMENTS, Unique, dumps, read_record, read_records, record_files, safe_name
 
 __all__ = ["restore", "restore_text"]
 
@@ -59,7 +61,7 @@ def restore(output: Path, folder: Path) -> Iterator[Path | InputError]:
     For input files of text these are the same bytes; for HTML and JSONL the text that was extracted or given.
 
     Args:
-        output: the folder of a run, or a file of its records.
+        output: the folder of a run, or a file of its records; in any format that a run writes.
         folder: made if it is not there; a file that is there already is not overwritten.
 
     Raises:
@@ -72,6 +74,24 @@ def restore(output: Path, folder: Path) -> Iterator[Path | InputError]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written to ({error.strerror}); name another folder") from error
+    with tempfile.TemporaryDirectory(prefix=".textsieve-", dir=folder) as partial:
+        yield from _restored(paths, folder, Path(partial))
+
+
+def _restored(paths: list[Path], folder: Path, partial: Path) -> Iterator[Path | InputError]:
+    names_of = {}
+    for number, path in enumerate(paths):
+        if not path.name.endswith(tuple(ENDINGS.values())):
+            continue
+        # Records are looked up by their place, which is known in JSONL only.
+        paths[number] = partial / f"{number}.jsonl"
+        names_of[paths[number]] = path
+        with paths[number].open("wb") as file:
+            for record in exported_records(path):
+                if isinstance(record, InputError):
+                    yield record
+                else:
+                    file.write(dumps(record))
     # A document's records may stand in several files. Where they are is held in memory, not what they say.
     places: dict[str, list[tuple[Path, int]]] = {}
     for path in paths:
@@ -88,7 +108,7 @@ def restore(output: Path, folder: Path) -> Iterator[Path | InputError]:
             with target.open("xb") as file:
                 file.write(text.encode("utf-8"))
         except InputError as error:
-            yield InputError(error.reason, path=str(found[0][0]), remedy=error.remedy)
+            yield InputError(error.reason, path=str(names_of.get(found[0][0], found[0][0])), remedy=error.remedy)
         except FileExistsError:
             yield InputError("exists already", path=str(target), remedy="name another folder with -o")
         else:

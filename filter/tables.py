@@ -13,14 +13,15 @@ import datetime
 import decimal
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from .errors import InputError, UsageError
 from .readers import Item, Piece, Rejection, decode_text, is_unicode, lines_of, placed
 
-__all__ = ["cut_parquet", "plain", "pyarrow", "read_csv", "read_parquet"]
+__all__ = ["cut_parquet", "plain", "pyarrow", "read_csv", "read_parquet", "read_rows"]
 
-ToItem = Callable[[dict[str, Any], int], Item]
+T = TypeVar("T")
+ToItem = Callable[[dict[str, Any], int], T]
 """Makes a record of a row's fields and its number."""
 
 _ROWS = 64
@@ -28,15 +29,31 @@ _ROWS = 64
 _REMEDY = "write it as RFC 4180 has it: cells with quotes, commas or line ends in quotes, quotes in them doubled"
 
 
-def read_csv(file: Any, piece: Piece, delimiter: str, max_bytes: int, to_item: ToItem) -> Iterator[Item | Rejection]:
-    """Yield the rows of a CSV file, numbered by the line they begin on.
+def read_csv(
+    file: Any, piece: Piece, delimiter: str, max_bytes: int, to_item: ToItem[Item]
+) -> Iterator[Item | Rejection]:
+    """Yield the rows of a CSV file as records; as `read_rows`, with what `to_item` makes of each."""
+    for row in read_rows(file, piece.path, delimiter, max_bytes):
+        if isinstance(row, InputError):
+            yield Rejection(row)
+            continue
+        number, cells = row
+        try:
+            yield to_item(cells, number)
+        except InputError as error:
+            yield Rejection(placed(error, piece.path, number))
+
+
+def read_rows(
+    file: Any, path: str, delimiter: str, max_bytes: int
+) -> Iterator[tuple[int, dict[str, Any]] | InputError]:
+    """Yield the rows of a CSV file by column, with the line they begin on, and an error for each that is damaged.
 
     Args:
         file: gives bytes by `readline`.
-        piece: the file; its path is one that can be printed.
+        path: what to call it in an error.
         delimiter: between cells.
-        max_bytes: a longer line is rejected, and so is a cell of so many characters.
-        to_item: makes a record of a row.
+        max_bytes: a longer line is an error, and so is a cell of so many characters.
     """
     # The limit is one of the whole process, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), max_bytes))
@@ -56,19 +73,19 @@ def read_csv(file: Any, piece: Piece, delimiter: str, max_bytes: int, to_item: T
             if len(cells) != len(columns):
                 reason = f"a row of {len(cells):,} cells under a header of {len(columns):,}"
                 raise InputError(reason, remedy=_REMEDY)
-            yield to_item(dict(zip(columns, cells, strict=True)), number)
+            yield number, dict(zip(columns, cells, strict=True))
         except StopIteration:
             break
         except csv.Error as error:
             # What the parser has of a broken row must not become part of the next.
             rows = csv.reader(lines, delimiter=delimiter, strict=True)
-            yield Rejection(InputError(f"not CSV ({error})", path=piece.path, line=number, remedy=_REMEDY))
+            yield InputError(f"not CSV ({error})", path=path, line=number, remedy=_REMEDY)
         except InputError as error:
-            yield Rejection(placed(error, piece.path, number))
+            yield placed(error, path, number)
             if not columns:
                 return  # without a header, no row means anything
     if not columns:
-        yield Rejection(InputError("the file is empty", path=piece.path, remedy="remove it, or fetch it again"))
+        yield InputError("the file is empty", path=path, remedy="remove it, or fetch it again")
 
 
 class _Lines:
@@ -150,7 +167,7 @@ def cut_parquet(file: BinaryIO, path: str, max_bytes: int) -> Iterator[Piece]:
             start, first, size = group + 1, row, 0
 
 
-def read_parquet(file: BinaryIO, piece: Piece, html_field: str, to_item: ToItem) -> Iterator[Item | Rejection]:
+def read_parquet(file: BinaryIO, piece: Piece, html_field: str, to_item: ToItem[T]) -> Iterator[T | Rejection]:
     """Yield the rows of a Parquet file, or of some of its row groups, numbered from `piece.first`.
 
     Bytes in the column `html_field` stay bytes; whatever else JSON does not have becomes text.
@@ -167,9 +184,7 @@ def read_parquet(file: BinaryIO, piece: Piece, html_field: str, to_item: ToItem)
             for row in batch.to_pylist():
                 number = next(numbers)
                 try:
-                    page = row.get(html_field)
-                    fields = {name: plain(value) for name, value in row.items()}
-                    yield to_item({**fields, html_field: page} if isinstance(page, bytes) else fields, number)
+                    yield to_item(plain(row, keep=html_field), number)
                 except InputError as error:
                     yield Rejection(placed(error, piece.path, number))
     except (arrow.ArrowException, OSError, ValueError) as error:
@@ -179,8 +194,12 @@ def read_parquet(file: BinaryIO, piece: Piece, html_field: str, to_item: ToItem)
         yield Rejection(InputError("the file is empty", path=piece.path, remedy="remove it, or fetch it again"))
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, keep: str | None = None) -> Any:
     r"""Return a value of an Arrow column as one that JSON has; dates in ISO 8601, odd bytes in base 64.
+
+    Args:
+        value: of any type.
+        keep: the field of a row that is left as it is, the bytes of a page for example.
 
     >>> plain({"at": datetime.date(2024, 5, 1), "raw": b"\xff", "n": [decimal.Decimal("1.50"), b"text", None]})
     {'at': '2024-05-01', 'raw': '/w==', 'n': ['1.50', 'text', None]}
@@ -193,7 +212,7 @@ def plain(value: Any) -> Any:
         except UnicodeDecodeError:
             return base64.b64encode(value).decode("ascii")
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): item if key == keep else plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, datetime.date | datetime.time):

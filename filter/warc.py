@@ -13,6 +13,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from .document import Record
 from .errors import InputError
 from .readers import BROKEN, PAGE, Item, Piece, Rejection, broken, decode_text
 
-__all__ = ["cut", "read_warc"]
+__all__ = ["blocks", "cut", "read_warc"]
 
 _CHUNK = 1 << 20
 _GZIP_CHUNK = 1 << 16
@@ -432,6 +433,15 @@ def read_warc(
                 yield Item(record, piece.path, frame.number, record.meta["warc"].get("WARC-Record-ID"))
     if is_empty:
         yield Rejection(InputError("the file is empty", path=piece.path, remedy="remove it, or fetch it again"))
+
+
+def blocks(file: io.BufferedReader, path: str) -> Iterator[tuple[dict[str, str], bytes | InputError]]:
+    """Yield header and content of every record of a gzipped archive, or the error in its place."""
+    for frame in _frames(_Members(file), sys.maxsize):
+        if isinstance(frame, _Damage):
+            yield {}, _damage(frame, path)
+        else:
+            yield _parsed(frame, "none").headers.to_dict(), frame.block
 
 
 def _damage(damage: _Damage, path: str) -> InputError:

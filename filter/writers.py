@@ -1,4 +1,4 @@
-"""Analysed documents to files: JSONL records, one per part, and if wanted one text file per part.
+"""Analysed documents to files: records, one per part, in JSONL or another format, and if wanted text files too.
 
 `output.schema.json` says what a record holds. Nothing is lost: the parts and removals of a document rebuild its text
 (`restore`), documents that are not worth keeping go to `dropped.jsonl`, inputs that cannot be used to `rejected.jsonl`.
@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import hashlib
 import json
 import math
@@ -28,6 +29,7 @@ import orjson
 from .config import Config
 from .document import UNDETERMINED, Document, Part, Span, Verdict
 from .errors import InputError, UsageError
+from .exports import ENDINGS, Export, check_export, export_file
 from .readers import Item, Rejection
 
 __all__ = [
@@ -64,6 +66,8 @@ DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT, BITEXT = (
 )
 _OUTPUTS = (DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT, BITEXT)
 _OF_LANGUAGE = "documents.*.jsonl"
+_RECORDS = (DOCUMENTS, _OF_LANGUAGE, DROPPED)
+_JSONL = ".jsonl"
 _TEMPORARY = ".textsieve-"
 
 _MAX_NAME_BYTES = 150  # leaves room for a number, the language and the ending below the 255 of most file systems
@@ -451,6 +455,7 @@ class FolderWriter(Writer):
         text: whether to write each part as a text file too, `text/<id>.<language>.txt`.
         bitext: whether to write the lines of translations in pairs too, to `bitext.jsonl`.
         by_language: whether each language has its own file, `documents.<language>.jsonl`.
+        export: another format than JSONL for the records of documents.
         force: whether to replace results that are there already.
         removed_text: whether removals carry their text.
 
@@ -466,10 +471,13 @@ class FolderWriter(Writer):
         text: bool = False,
         bitext: bool = False,
         by_language: bool = False,
+        export: Export | None = None,
         force: bool = False,
         removed_text: bool = True,
     ) -> None:
         super().__init__(removed_text=removed_text)
+        if export is not None:
+            check_export(export)
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder}: is a file; name a folder with -o, or - for standard output")
         there = _results_in(folder)
@@ -481,6 +489,7 @@ class FolderWriter(Writer):
         self._config = config
         self._files: dict[str, BinaryIO] = {}
         self._by_language = by_language
+        self._export = export
         self._names = [*(() if by_language else (DOCUMENTS,)), DROPPED, REJECTED, *((BITEXT,) if bitext else ())]
         # Some file systems take A and a for one name.
         self._text_names = Unique(key=str.casefold) if text else None
@@ -548,21 +557,33 @@ class FolderWriter(Writer):
             file.flush()
             os.fsync(file.fileno())
             file.close()
+        names = [self._exported(name) for name in self._files]
         if self._text_names is not None:
             # Text files are copies of what the records hold, so they are not forced to disk one by one.
             self._replace(TEXT)
         # Of what stood there, nothing may be taken for results of this run.
         for name in _results_in(self._folder):
-            if name not in (*self._files, TEXT):
+            if name not in (*names, TEXT):
                 (self._folder / name).unlink()
         # The summary comes last: where it stands, the run was finished.
-        for name in self._files:
+        for name in names:
             self._replace(name)
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def _exported(self, name: str) -> str:
+        """Return the name of a finished file, after it was written in the format that is wanted."""
+        if self._export is None or not any(fnmatch.fnmatchcase(name, pattern) for pattern in _RECORDS):
+            return name
+        exported = name.replace(_JSONL, ENDINGS[self._export])
+        export_file(self._partial / name, self._partial / exported, self._export)
+        (self._partial / name).unlink()
+        with (self._partial / exported).open("rb") as file:
+            os.fsync(file.fileno())
+        return exported
 
     def _replace(self, name: str) -> None:
         target = self._folder / name
@@ -581,14 +602,14 @@ class FolderWriter(Writer):
 
 
 def record_files(folder: Path) -> list[Path]:
-    """Return the files of a run's folder that hold records of documents."""
-    paths = [folder / DOCUMENTS, *sorted(folder.glob(_OF_LANGUAGE)), folder / DROPPED]
-    return [path for path in paths if path.is_file()]
+    """Return the files of a run's folder that hold records of documents, in whatever format."""
+    names = [pattern.replace(_JSONL, ending) for pattern in _RECORDS for ending in (_JSONL, *ENDINGS.values())]
+    return [path for name in names for path in sorted(folder.glob(name)) if path.is_file()]
 
 
 def _results_in(folder: Path) -> list[str]:
     names = [name for name in _OUTPUTS if (folder / name).exists()]
-    return names + sorted(path.name for path in folder.glob(_OF_LANGUAGE))
+    return names + sorted(path.name for path in record_files(folder) if path.name not in names)
 
 
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | InputError]]:
