@@ -71,7 +71,7 @@ def measure(text):
         find_top_duplicate,
         get_n_grams,
     )
-    from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_words
+    from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION, split_into_sentences, split_into_words
 
     words = split_into_words(text)
     lines = re.split("\n+", text)
@@ -79,6 +79,10 @@ def measure(text):
     filled = [line for line in text.split("\n") if line.strip()]
     split = text.splitlines()
     real = [word for word in words if any(char not in PUNCTUATION_SET for char in word)]
+    c4 = C4QualityFilter(min_num_sentences=-1, filter_curly_bracket=False, filter_lorem_ipsum=False)
+    kept = Document(text=text, id="0")
+    c4.filter(kept)
+    kept_lines = kept.text.split("\n") if kept.text else []
     repeated_lines, repeated_paragraphs = find_duplicates(lines), find_duplicates(paragraphs)
     numbers = {
         "words": len(real),
@@ -97,6 +101,10 @@ def measure(text):
             line.strip().endswith(END_PUNCTUATION) and not line.strip().endswith("...") for line in split
         )
         / max(1, len(split)),
+        "c4_kept_line_share": len(kept_lines) / max(1, len(split)),
+        "c4_sentences": sum(len(split_into_sentences(line)) for line in kept_lines),
+        "curly_brackets": text.count("{"),
+        "lorem_ipsum": text.lower().count("lorem ipsum"),
         "terminal_line_share": sum(line.endswith(tuple(TERMINAL_PUNCTUATION)) for line in filled) / max(1, len(filled)),
         "short_line_share": sum(len(line) <= 30 for line in filled) / max(1, len(filled)),
         "repeated_filled_line_char_share": find_duplicates(filled)[1] / max(1, len(text.replace("\n", ""))),

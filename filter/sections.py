@@ -19,6 +19,7 @@ from . import section_features as sf
 from .batches import batches
 from .config import Config
 from .document import NO_LANGUAGE, UNDETERMINED, Document, Label, Span
+from .quality import find_flaws
 from .section_model import FEATURES, Evidence, Found, SectionModel, stock_phrases
 from .store import load_model
 
@@ -242,73 +243,16 @@ def _offer_reasons(piece: Piece, found: Found) -> tuple[str, ...]:
 
 # --- broken text ------------------------------------------------------------------------------------------------------
 
-MIN_BROKEN_CHARS = 3
-MAX_BROKEN_SHARE = 0.02
-MIN_SYMBOL_CHARS = 80
-MIN_WORD_SHARE = 0.2
-MIN_REPEATED_WORDS = 40
-MIN_DISTINCT_SHARE = 0.35
-MAX_WORD_CHARS = 300
-MIN_GIBBERISH_WORDS = 12
-MAX_VOWELLESS_SHARE = 0.6
-
-# UTF-8 read as Latin-1 or Windows-1252: a lead byte's letter, then what its continuation bytes look like there.
-_MOJIBAKE = re.compile("\ufffd|[ÃÂÐÑ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€[\u0080-\u00bf™œ\u009d˜“”¦¢]|ï¿½")
-_MOJIBAKE_SIGNS = re.compile("[\ufffdÃÂÐâï]")
-_LATIN_WORD = re.compile(r"[A-Za-z]{4,}")
-_VOWEL = re.compile(r"[aeiouyAEIOUY]")
-_LETTERS_ONLY = re.compile(r"[A-Za-z]+$")
-
 
 def _mark_broken(documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]]) -> None:
     for piece in pieces:
-        for line, text in enumerate(piece.text.split("\n")):
-            verdict = _broken(text)
-            if verdict:
-                i = piece.spans[line]
-                rule, score, reason = verdict
-                span = documents[piece.document].spans[i]
-                marks[piece.document][i] = replace(
-                    span,
-                    label="low_quality",
-                    score=round(score, 4),
-                    source=f"rule:quality/{rule}",
-                    reasons=(reason,),
-                    category="",
-                )
-
-
-def _broken(line: str) -> tuple[str, float, str] | None:
-    """Return rule, score and reason when a line is broken text, else None. Each rule is one share and one limit.
-
-    >>> _broken("The court met on Monday.") is None
-    True
-    >>> _broken("buy now " * 40)[0]
-    'repeated'
-    """
-    if _MOJIBAKE_SIGNS.search(line):
-        broken = sum(len(hit) for hit in _MOJIBAKE.findall(line))
-        if broken >= MIN_BROKEN_CHARS and broken / len(line) > MAX_BROKEN_SHARE:
-            return "encoding", 0.95, f"{broken} characters of broken encoding in {len(line)}"
-    if len(line) < MIN_SYMBOL_CHARS:
-        return None
-    words = line.split()
-    longest = max(map(len, words), default=0)
-    if longest > MAX_WORD_CHARS and _LETTERS_ONLY.match(max(words, key=len)):
-        return "unbroken", 0.95, f"a word of {longest} letters"
-    # A line that begins with a few letters is not made of signs: spares most lines the count.
-    wordish = len(line) if _LATIN_WORD.search(line[:80]) else sum(map(str.isalnum, line)) + line.count(" ")
-    if wordish / len(line) < MIN_WORD_SHARE:
-        return "symbols", 0.9, f"letters and digits make up {wordish / len(line):.0%}"
-    if len(words) >= MIN_REPEATED_WORDS:
-        grams = set(zip(words, words[1:], words[2:], strict=False))
-        share = len(grams) / (len(words) - 2)
-        if share < MIN_DISTINCT_SHARE:
-            return "repeated", 0.95, f"{1 - share:.0%} of its word sequences are repeats"
-    if len(words) >= MIN_GIBBERISH_WORDS and not _VOWEL.search("".join(words[:3])):
-        latin = _LATIN_WORD.findall(line)
-        if len(latin) >= MIN_GIBBERISH_WORDS:
-            share = sum(not _VOWEL.search(word) for word in latin) / len(latin)
-            if share > MAX_VOWELLESS_SHARE:
-                return "gibberish", 0.9, f"{share:.0%} of its words have no vowel"
-    return None
+        for flaw in find_flaws(piece.text):
+            i = piece.spans[flaw.line]
+            marks[piece.document][i] = replace(
+                documents[piece.document].spans[i],
+                label="low_quality",
+                score=flaw.score,
+                source=f"rule:quality/{flaw.rule}",
+                reasons=(flaw.reason,),
+                category="",
+            )
