@@ -456,6 +456,7 @@ def learn_all(examples: Sequence[Example], *, log: Any = None) -> Trained:
     found, right_offers = _offers_found(model, offer_corpus, offer_scores)
     settings["calibration"]["offers"] = _calibrate(found, right_offers)
     settings["offer_odds"], scores["spam"] = _offer_threshold(model, offer_corpus, offer_scores)
+    settings["review"] = _review_thresholds(learned, model, settings, offer_corpus, offer_scores)
     reliability = _reliability(odds, right, settings["calibration"]["padding"])
     return Trained(replace(model, settings=settings), scores, reliability)
 
@@ -580,25 +581,48 @@ def _offers_found(model: SectionModel, c: Corpus, scores: Floats) -> tuple[Float
 
 def _offer_threshold(model: SectionModel, c: Corpus, scores: Floats) -> tuple[float, dict[str, float]]:
     found = model.segment_offers(c.lines, scores)
+    limits = [float(limit) for limit in np.arange(MIN_OFFER_ODDS, 6.01, 0.1)]
+    limit = next((x for x in limits if _offer_rates(c, found, x)["genuine"] <= MAX_OFFER_SHARE), limits[-1])
+    limit = round(limit + OFFER_MARGIN, 2)
+    return limit, _offer_rates(c, found, limit)
+
+
+def _offer_rates(c: Corpus, found: Sequence[tuple[int, int, int, float]], limit: float) -> dict[str, float]:
+    """Return which shares of spam and of genuine sections are marked when the threshold is `limit` log odds."""
     document, first, last, label = c.sections.T
     real = np.array([e.is_real for e in c.examples])[document]
+    flagged = np.zeros(len(c.lines.tokens))
+    for _, a, b, odds in found:
+        if odds >= limit:
+            flagged[c.lines.first[a] : c.lines.last[b - 1]] = 1
+    total = sf.running(flagged)
+    hit = (total[last] - total[first]) / (last - first) >= 0.5
+    return {
+        "found": round(float(hit[(label == OFFER) & real].mean()), 4),
+        "genuine": round(float(hit[(label != OFFER) & real].mean()), 4),
+    }
 
-    def rates(limit: float) -> dict[str, float]:
-        flagged = np.zeros(len(c.lines.tokens))
-        for _, a, b, odds in found:
-            if odds >= limit:
-                flagged[c.lines.first[a] : c.lines.last[b - 1]] = 1
-        total = sf.running(flagged)
-        hit = (total[last] - total[first]) / (last - first) >= 0.5
-        return {
-            "found": round(float(hit[(label == OFFER) & real].mean()), 4),
-            "genuine": round(float(hit[(label != OFFER) & real].mean()), 4),
-        }
 
-    limits = np.arange(MIN_OFFER_ODDS, 6.01, 0.1)
-    limit = next((x for x in limits if rates(float(x))["genuine"] <= MAX_OFFER_SHARE), limits[-1])
-    limit = round(float(limit) + OFFER_MARGIN, 2)
-    return limit, rates(limit)
+MAX_REVIEW_SHARE, MAX_REVIEW_OFFER_SHARE = 0.008, 0.002
+"""Of genuine sections, marked for people to look at: together 1 %."""
+
+
+def _review_thresholds(
+    learned: Learned, model: SectionModel, settings: dict[str, Any], c: Corpus, scores: Floats
+) -> dict[str, float]:
+    """Return, for each language and for `offers`, the log odds from which a section is marked for people to look at.
+
+    The lowest at which the model, on what it did not see, marks no more than that share of genuine sections; never
+    above the threshold for flags.
+    """
+    limits = [round(float(limit), 1) for limit in np.arange(-4.0, 9.01, 0.1)]
+    found = model.segment_offers(c.lines, scores)
+    rates = (limit for limit in limits if _offer_rates(c, found, limit)["genuine"] <= MAX_REVIEW_OFFER_SHARE)
+    chosen = {"offers": min(settings["offer_odds"], next(rates, limits[-1]))}
+    for lang, flag in settings["threshold"].items():
+        rates = (limit for limit in limits if flag_rates(learned, lang, limit)["genuine"] <= MAX_REVIEW_SHARE)
+        chosen[lang] = min(flag, next(rates, limits[-1]))
+    return chosen
 
 
 MAX_OFFER_SHARE = 0.0008
