@@ -17,6 +17,7 @@ import numpy as np
 
 from .config import Config, Preset
 from .document import Document, Label, Span
+from .folding import GLUED, fold_lines, words_in, words_in_each
 from .lines import line_scores, threshold
 from .profiles import MIN_SCORES, load_profiles, mark_site_lines
 from .rules import Match, Rules, load_packs
@@ -29,7 +30,9 @@ PLEAS = frozenset({"paywall", "consent", "newsletter", "comments"})
 CHROME = frozenset({*PLEAS, "social", "navigation", "legal"})
 """Categories that come as blocks of short lines; advertisements and links to articles stand alone among prose."""
 
+MAX_HEADING_CHARS = 33
 MAX_LIST_LINES = 40
+MAX_NUMBER_CHARS = 9
 MAX_TAG_WORDS = 4
 MAX_WEAK_DISTANCE = 2
 MAX_BETWEEN_LINES = 3
@@ -51,7 +54,6 @@ _AGENCY = re.compile(r"[A-Z][A-Z ./]{1,20}$")
 _TERMINAL = tuple(".!?…。！？؟:;：；\"”»’)')")
 _ITEM = re.compile(r"\s*[,;|·•/،、，]\s*")
 _HEADING = re.compile(r"^\s*([^:：]{2,30})\s?[:：]\s*(.+)$", re.DOTALL)
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
 _DATE = re.compile(
     r"\W*(?:[^\W\d]+\.?,?\s+)?(?:\d{1,2}\W+(?:[^\W\d]+\W+){0,2}|[^\W\d]+\W+\d{1,2}\w{0,2}\W+)(?:\d{1,2}\W+)?(?:19|20)\d\d\W*"
 )
@@ -71,13 +73,20 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True)
 class _Lines:
-    """The lines of a document, and what is known about each; `matches` are of rules, `marks` are decisions."""
+    """The lines of a document, and what is known about each.
+
+    Attributes:
+        matches: what rules say, marks: what is decided.
+        is_tag_list: whether it is a list of keywords behind its heading.
+    """
 
     texts: list[str]
     words: list[float]
     matches: list[Match | None]
     marks: list[Mark | None]
+    is_tag_list: list[bool]
     rules: Rules
+    _prose: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -91,6 +100,13 @@ class _Lines:
         """Return the category of a marked line, or nothing for a line that is unmarked or not there."""
         found = self.marks[i] if 0 <= i < len(self) else None
         return found.category if found else ""
+
+    def prose(self) -> list[str]:
+        """Return the lines that are long and that no rule knows, folded."""
+        if self._prose is None:
+            prose = (i for i, match in enumerate(self.matches) if match is None and self.words[i] >= MIN_TOPIC_WORDS)
+            self._prose = [text.replace(GLUED, "") for text in fold_lines([self.texts[i] for i in prose], None)]
+        return self._prose
 
     def ends_soon(self, i: int) -> bool:
         """Return whether hardly any prose follows a line."""
@@ -124,10 +140,16 @@ def mark(documents: Sequence[Document], config: Config) -> list[Document]:
     rules = load_packs(config.rules)
     documents = [_without_byte_order_mark(document) for document in documents]
     texts = [_texts(document) for document in documents]
-    matches = iter(rules.match([text for lines in texts for text in lines]))
-    marked = []
+    every = [text for lines in texts for text in lines]
+    words, headings = words_in_each(every), _headings(every)
+    matches = rules.match([*every, *headings.values()])
+    is_tag_list = [False] * len(every)
+    for i, match in zip(headings, matches[len(every) :], strict=True):
+        is_tag_list[i] = match is not None and match.rule.source == TAG_BLOCK
+    marked, at = [], 0
     for document, own in zip(documents, texts, strict=True):
-        lines = _Lines(own, [_words(text) for text in own], [next(matches) for _ in own], [None] * len(own), rules)
+        here = slice(at, at := at + len(own))
+        lines = _Lines(own, words[here], matches[here], [None] * len(own), is_tag_list[here], rules)
         for step in _STEPS:
             step(lines)
         marked.append(_with_marks(document, lines.marks))
@@ -136,11 +158,6 @@ def mark(documents: Sequence[Document], config: Config) -> list[Document]:
 
 def _texts(document: Document) -> list[str]:
     return [document.text[span.start : span.end].strip() for span in document.spans]
-
-
-def _words(text: str) -> float:
-    blanks = len(text.split())
-    return blanks if text.isascii() else blanks + len(_WIDE.findall(text)) / 2
 
 
 def _without_byte_order_mark(document: Document) -> Document:
@@ -185,8 +202,7 @@ def _by_rules(lines: _Lines) -> None:
 
 def _is_topic(lines: _Lines, match: Match) -> bool:
     """Return whether the article itself is about what a rule looks for, such as newsletters or subscriptions."""
-    prose = (i for i, other in enumerate(lines.matches) if other is None and lines.words[i] >= MIN_TOPIC_WORDS)
-    mentions = (i for i in prose if lines.rules.mentions(match.rule, lines.texts[i]))
+    mentions = (text for text in lines.prose() if lines.rules.mentions(match.rule, text))
     return len(list(islice(mentions, MIN_TOPIC_LINES))) == MIN_TOPIC_LINES
 
 
@@ -203,29 +219,30 @@ def _byte_order_mark(lines: _Lines) -> None:
 
 def _tag_lists(lines: _Lines) -> None:
     """Mark the keywords that follow a heading such as `Tags:`, on its line or below it."""
-    for i, text in enumerate(lines.texts):
+    for i in range(len(lines)):
         found = lines.marks[i]
-        if (
-            found is None
-            and (parts := _HEADING.match(text))
-            and _is_list(parts[2])
-            and _is_tag_heading(lines.rules, parts[1])
-            and lines.ends_soon(i)
-        ):
-            lines.structural(i, "tag-block", "", 0.95, "A list of keywords behind its heading.", "spam")
-        elif found is not None and found.source == TAG_BLOCK:
+        if found is None:
+            if lines.is_tag_list[i] and lines.ends_soon(i):
+                lines.structural(i, "tag-block", "", 0.95, "A list of keywords behind its heading.", "spam")
+        elif found.source == TAG_BLOCK:
             for j in _list_below(lines, i):
                 lines.structural(j, "tag-block", "", 0.9, "A list of keywords below its heading.", "spam")
 
 
-def _is_tag_heading(rules: Rules, text: str) -> bool:
-    match = rules.match([text])[0]
-    return match is not None and match.rule.source == TAG_BLOCK
+def _headings(texts: Sequence[str]) -> dict[int, str]:
+    """Return the number of each line that is a list behind something like a heading, and the heading."""
+    found = {}
+    for i, text in enumerate(texts):
+        has_colon = text.find(":", 0, MAX_HEADING_CHARS) > 0 or text.find("：", 0, MAX_HEADING_CHARS) > 0
+        if has_colon and (parts := _HEADING.match(text)) and _is_list(parts[2]):
+            found[i] = parts[1]
+    return found
 
 
 def _is_list(text: str) -> bool:
-    items = _ITEM.split(text.strip())
-    return not text.endswith(tuple(".!?。！？")) and all(_words(item) <= MAX_TAG_WORDS + 1 for item in items)
+    if text.endswith(tuple(".!?。！？")):
+        return False
+    return all(words_in(item) <= MAX_TAG_WORDS + 1 for item in _ITEM.split(text.strip()))
 
 
 def _list_below(lines: _Lines, heading: int) -> Iterator[int]:
@@ -246,7 +263,7 @@ def _list_below(lines: _Lines, heading: int) -> Iterator[int]:
 def _counts(lines: _Lines) -> None:
     """Mark a small number alone on a line: under the headline, or beside share buttons."""
     for i, text in enumerate(lines.texts):
-        if lines.marks[i] is not None or not _NUMBER.match(text):
+        if len(text) > MAX_NUMBER_CHARS or lines.marks[i] is not None or not _NUMBER.match(text):
             continue
         under_headline = i == 1 and lines.words[0] >= 3 and lines.words[0] <= 30 and not lines.texts[0].endswith(".")
         before_prose = i + 1 < len(lines) and lines.words[i + 1] >= 10
@@ -336,7 +353,10 @@ def _repeats(lines: _Lines) -> None:
         text.casefold() if words <= MAX_REPEATED_WORDS else ""
         for text, words in zip(lines.texts, lines.words, strict=True)
     ]
-    counts = Counter(key for key in keys if key)
+    short = [key for key in keys if key]
+    if len(short) == len(set(short)):
+        return
+    counts = Counter(short)
     marked = {key for key, found in zip(keys, lines.marks, strict=True) if key and found}
     for i, key in enumerate(keys):
         if lines.marks[i] is not None or not key or lines.is_sentence(i) or not any(map(str.isalpha, key)):
@@ -408,7 +428,7 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
 
 def _is_spared(text: str, score: float, sentence_limit: float) -> bool:
     """Return whether a line is one that the model alone may not remove: long prose, an unsure sentence, a date."""
-    words = _words(text)
+    words = words_in(text)
     if words >= LONG_PROSE_WORDS or (words <= MAX_DATE_WORDS and _DATE.fullmatch(text) is not None):
         return True
     return words >= MIN_SENTENCE_WORDS and text.endswith(_TERMINAL) and score < sentence_limit
@@ -418,4 +438,4 @@ def _guess(spans: Sequence[Span], i: int, text: str) -> str:
     """Return the category of the nearest line that a rule has marked, else one by the line's length."""
     near = sorted(range(max(0, i - 3), min(len(spans), i + 4)), key=lambda j: abs(j - i))
     known = (spans[j].category for j in near if spans[j].source.startswith("rule:") and spans[j].category)
-    return next(known, "navigation" if _words(text) <= MAX_BETWEEN_WORDS else "related")
+    return next(known, "navigation" if words_in(text) <= MAX_BETWEEN_WORDS else "related")

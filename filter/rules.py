@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import re2
 
 from .document import CATEGORIES, LABELS, Label
 from .errors import RuleError
+from .folding import GLUED, MAX_CHARS, WIDE, fold, fold_lines, strip_marks, word_count
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["Case", "Match", "Rule", "Rules", "check", "fold", "fold_lines", "load_packs", "word_count"]
+__all__ = ["Case", "Match", "Rule", "Rules", "check", "load_packs"]
 
 PACKS = Path(__file__).resolve().parent / "packs"
 FAMILIES = PACKS / "families.toml"
 
-MAX_CHARS = 480
-"""Longer lines are prose that no rule may judge; skipping them keeps matching off nine tenths of the text."""
+MAX_LINE_WORDS = 16
+"""Patterns of whole lines up to so many words are looked for in short lines alone."""
 
 MAX_AMBIGUOUS_CHARS = 10
 """A longer line must be in the script of the rule's language; with kana it is Japanese, without Chinese."""
@@ -40,14 +42,8 @@ MAX_AMBIGUOUS_CHARS = 10
 MIN_FUNCTION_WORDS = 3
 """How many function words of one language a line holds before it is no longer read as another one."""
 
-# Accents, Arabic vowel signs and the stretching stroke, soft hyphens and zero-width letters.
-_MARKS = re.compile(r"[\u0300-\u036f\u0640\u064b-\u0655\u0670\xad\u200b-\u200d]+")
-# Letters that Unicode does not decompose into a base letter and an accent.
-_BASE_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ı": "i"}
-_SEAM = re.compile(r"(?<=[a-zß-öø-ÿа-яё])(?=[A-ZÀ-ÖØ-ÞА-ЯЁ¿¡])")
-_NO_SEAM = re.compile(r"[#@]\S+|\S+\.\S+/\S*")
-_NOT_WORD = re.compile(r"[^\w@#©%&+€$£\n\ue000]+")
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_ASKS_FOR_ENDS = re.compile(r"\\[AzQ]|\(\?[a-zA-Z]*-")
+_LINE_BREAK, _BLANK = b"\n "
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _SCRIPTS = {
     "ar": re.compile(r"[\u0600-\u06ff]"),
@@ -57,7 +53,6 @@ _SCRIPTS = {
 }
 _ESCAPE = re.compile(r"(\\[pP](?:\{\^?\w+\}|\w)|\\x\{\w+\}|\\.|\[:\^?\w+:\])", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_-]*)\}")
-_MARK = "\ue000"  # private use: survives folding up to the last step, and no site means anything by it
 _GAP = " .. "
 _ENDING = re.compile(r"(?<![.\])])\*")
 
@@ -130,77 +125,125 @@ class Rules:
         self._cases = cases
         self._patterns = tuple(patterns)
         self._speech = speech
-        self._compiled: dict[int, Any] = {}
-        self._topics: dict[int, Any] = {}
+        self._compiled: dict[int, _PatternSet] = {}
+        self._topics: dict[int, _PatternSet] = {}
         # A case is looked at only when its first pattern was found, so that only first patterns run on every line.
         self._triggered: dict[int, list[tuple[int, Case]]] = {}
         for number, ways in enumerate(cases):
             for case in ways:
                 self._triggered.setdefault(case.needs[0], []).append((number, case))
         # RE2 remembers a state for each mix of patterns it is in the middle of. Patterns that start the line drop out
-        # at once, those that may stand anywhere stay to the end: kept apart, both need few states.
-        first = [(number, self._patterns[number]) for number in self._triggered]
+        # at once, those that may stand anywhere stay to the end: kept apart, all need few states.
+        lines: dict[int, str] = {}
+        openings: dict[int, str] = {}
+        anywhere: dict[int, str] = {}
+        ends: dict[int, str] = {}
+        for number, triggered in self._triggered.items():
+            pattern = self._patterns[number]
+            if _ASKS_FOR_ENDS.search(pattern):
+                ends[number] = pattern
+            elif not pattern.startswith("^"):
+                anywhere[number] = pattern
+            elif pattern.endswith("$") and max(case.max_words for _, case in triggered) <= MAX_LINE_WORDS:
+                lines[number] = pattern
+            else:
+                openings[number] = pattern
         self._sets = (
-            _PatternSet([(number, pattern) for number, pattern in first if pattern.startswith("^")]),
-            _PatternSet([(number, pattern) for number, pattern in first if not pattern.startswith("^")]),
+            _PatternSet(lines, max_words=MAX_LINE_WORDS),
+            _PatternSet(openings, scan=[f"\n{pattern[1:]}" for pattern in openings.values()]),
+            _PatternSet(anywhere, scan=list(anywhere.values())),
+            _PatternSet(ends),
         )
 
-    def _finds(self, number: int, text: str) -> bool:
-        pattern = self._compiled.get(number)
-        if pattern is None:
-            pattern = self._compiled[number] = re2.compile(self._patterns[number], _options())
-        return pattern.search(text) is not None
+    def _finds(self, number: int, text: bytes) -> bool:
+        found = self._compiled.get(number)
+        if found is None:
+            found = self._compiled[number] = _PatternSet({number: self._patterns[number]})
+        return bool(found.match(text))
 
     def match(self, lines: Sequence[str]) -> list[Match | None]:
         """Return for each line the first rule that holds, or None.
 
         A rule that holds by itself goes before one that holds weakly. Lines over MAX_CHARS code points match nothing.
         """
-        return [self._match(text) if text else None for text in fold_lines(lines)]
+        folded = fold_lines(lines)
+        matches: list[Match | None] = [None] * len(folded)
+        for i, triggers in self._triggers(folded).items():
+            matches[i] = self._match(folded[i], triggers)
+        return matches
 
-    def mentions(self, rule: Rule, text: str) -> bool:
-        """Return whether a text of any length has a word that the rule looks for first, such as `newsletter`.
+    def _triggers(self, folded: Sequence[str]) -> dict[int, list[int]]:
+        """Return for each line that has any the first patterns of cases that are found in it.
+
+        Asking RE2 line by line costs more than looking through all lines at once and leaping from find to find, so only
+        patterns of whole lines are looked for line by line, in short ones.
+        """
+        found: dict[int, list[int]] = {}
+        joined = ("\n" + "\n".join(folded) + "\n").encode()
+        breaks = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == _LINE_BREAK)
+        lines = joined[1:-1].split(b"\n")
+        blanks = [text.count(b" ") for text in lines]
+        glued = [i for i, text in enumerate(lines) if b"\x00" in text]
+        for i in glued:
+            found[i] = []  # it is read in two ways, of which only the first is looked at here
+            lines[i] = lines[i].replace(b"\x00", b"")
+        for patterns in self._sets:
+            if patterns.scan is not None:
+                places = np.fromiter(_places(patterns.scan, joined), dtype=np.int64)
+                where = {*(np.searchsorted(breaks, places, side="right") - 1).tolist(), *glued}
+                where.discard(len(lines))
+            else:
+                where = {i for i, count in enumerate(blanks) if 0 < count <= patterns.max_words + 1}
+            for i in where:
+                if own := patterns.match(lines[i]):
+                    found.setdefault(i, []).extend(own)
+        return found
+
+    def mentions(self, rule: Rule, folded: str) -> bool:
+        """Return whether a folded text has a word that the rule looks for first, such as `newsletter`.
 
         >>> rules = load_packs()
         >>> newsletter = next(rule for rule in rules.rules if rule.source == "rule:en/newsletter")
-        >>> rules.mentions(newsletter, "Most newsletters are never opened.")
+        >>> rules.mentions(newsletter, fold("Most newsletters are never opened."))
         True
         """
         number = self._numbers[rule.source]
         if number not in self._topics:
             first = {self._patterns[case.needs[0]] for case in self._cases[number]}
             words = sorted(pattern for pattern in first if not pattern.startswith("^"))
-            self._topics[number] = re2.compile("|".join(words) or "^a^", _options())
-        return self._topics[number].search(_fold(f" {text} ".replace("\n", " ")) + " ") is not None
+            self._topics[number] = _PatternSet({number: "|".join(words)} if words else {})
+        return bool(self._topics[number].match(folded.encode()))
 
     def matching(self, line: str) -> list[Rule]:
         """Return every rule that holds for a line, for checking rules; much slower than `match`."""
         text = fold_lines([line])[0]
-        found = [self._hold(variant) for variant in _variants(text)] if text else []
+        found = [self._hold(variant, self._ask(variant)) for variant in _variants(text)] if text else []
         return [self.rules[number] for number in sorted({number for holds in found for number, _ in holds})]
 
-    def _match(self, text: str) -> Match | None:
-        holds = self._hold(text)
-        if "\x00" in text and not any(not weak for _, weak in holds):
-            holds = [hold for variant in _variants(text) for hold in self._hold(variant)]
+    def _ask(self, text: str) -> list[int]:
+        return [number for patterns in self._sets for number in patterns.match(text.encode())]
+
+    def _match(self, text: str, triggers: Sequence[int]) -> Match | None:
+        first, *others = _variants(text)
+        holds = self._hold(first, triggers)
+        if not any(not weak for _, weak in holds):
+            holds += [hold for variant in others for hold in self._hold(variant, self._ask(variant))]
         if not holds:
             return None
         number, weak = min(holds, key=lambda hold: (hold[1], hold[0]))
         return Match(self.rules[number], weak)
 
-    def _hold(self, text: str) -> list[tuple[int, bool]]:
-        """Return the number of each rule that holds for a folded line, and whether weakly."""
-        text = text.replace("\x00", "")
-        triggers = [trigger for patterns in self._sets for trigger in patterns.match(text)]
+    def _hold(self, text: str, triggers: Sequence[int]) -> list[tuple[int, bool]]:
+        """Return the number of each rule that holds for a folded line with these first patterns, and whether weakly."""
         if not triggers:
             return []
-        words = word_count(text)
+        words, letters = word_count(text), text.encode()
         holds: dict[int, bool] = {}
         known: dict[int, bool] = {}
 
         def found(pattern: int) -> bool:
             if pattern not in known:
-                known[pattern] = self._finds(pattern, text)
+                known[pattern] = self._finds(pattern, letters)
             return known[pattern]
 
         for trigger in triggers:
@@ -216,97 +259,51 @@ class Rules:
         return list(holds.items())
 
 
-def fold(line: str) -> str:
-    """Return the form of a line that patterns are matched against.
+class _PatternSet:
+    """Tells which of some patterns are found in a line, in one pass.
 
-    Lower case, without accents and punctuation, one blank between words and one at each end.
-
-    >>> fold("¿Quieres  añadir otro usuario?")
-    ' quieres anadir otro usuario '
+    Attributes:
+        scan: one pattern that is found in text of many lines wherever one of these is; None if there is none.
+        max_words: none of the patterns counts in a line of more words.
     """
-    return next(iter(fold_lines([line]))).replace("\x00", "")
+
+    def __init__(self, patterns: Mapping[int, str], *, scan: Sequence[str] = (), max_words: int = MAX_CHARS) -> None:
+        self._numbers = list(patterns)
+        self._set = re2.Set.SearchSet(_options())
+        self.max_words = max_words if patterns else -2
+        try:
+            self.scan = re2.compile("(?m)" + "|".join(map("(?:{})".format, scan)), _options()) if scan else None
+            for pattern in patterns.values():
+                self._set.Add(pattern)
+            if patterns:
+                self._set.Compile()
+        except re2.error as error:
+            raise RuleError("the patterns of all rules together are too large; shorten their repetitions") from error
+
+    def match(self, text: bytes) -> list[int]:
+        found = self._set.Match(text) if self._numbers else None
+        return [self._numbers[i] for i in found] if found else []
 
 
-def fold_lines(lines: Sequence[str]) -> list[str]:
-    r"""Return the folded form of each line; empty for a line over MAX_CHARS.
-
-    A small letter directly before a capital is two words glued together, often by a picture's caption: a blank is put
-    between them, and a NUL after the first pair of a line, so that both readings can be tried.
-
-    >>> fold_lines(["FlechaTu suscripción", "x" * 1000])
-    [' flecha \x00tu suscripcion ', '']
-    """
-    if not lines:
-        return []
-    joined = "\n".join(
-        _split_glued(line.replace("\n", " ") if "\n" in line else line) if len(line) <= MAX_CHARS else ""
-        for line in lines
-    )
-    folded = _fold(joined)
-    return [f" {stripped} " if (stripped := line.strip()) else "" for line in folded.split("\n")]
-
-
-def _split_glued(line: str) -> str:
-    seams = [match.start() for match in _SEAM.finditer(line)]
-    if seams:
-        # Handles, hashtags and addresses are written with capitals inside.
-        closed = [match.span() for match in _NO_SEAM.finditer(line)]
-        seams = [seam for seam in seams if not any(start < seam < end for start, end in closed)]
-    if not seams:
-        return line
-    # Only a single word before the seam can be a caption; otherwise both readings are the same.
-    mark = _MARK if not re.search(r"\s", line[: seams[0]]) else ""
-    pieces = [line[start:end] for start, end in zip([0, *seams], [*seams, len(line)], strict=True)]
-    return " ".join([pieces[0], mark + pieces[1], *pieces[2:]])
-
-
-def _fold(text: str) -> str:
-    text = text.casefold()
-    if not text.isascii():
-        text = _strip_marks(text)
-    return _NOT_WORD.sub(" ", text).replace(_MARK, "\x00")
-
-
-def _strip_marks(text: str) -> str:
-    text = _MARKS.sub("", unicodedata.normalize("NFKD", text).casefold())
-    for letter, base in _BASE_LETTERS.items():
-        text = text.replace(letter, base)
-    return unicodedata.normalize("NFC", text)
+def _places(scan: Any, text: bytes) -> Iterator[int]:
+    """Yield a place in each line that a pattern is found in, not counting the line break before it."""
+    at = 0
+    while at >= 0:
+        match = scan.search(text, at)
+        if match is None:
+            return
+        start: int = match.start()
+        if text[start] == _LINE_BREAK:
+            start += 1
+        yield start
+        # A pattern may run on over the line's end, so the next line starts behind its beginning.
+        at = text.find(b"\n", start)
 
 
 def _variants(text: str) -> list[str]:
     """Return a folded line, and what is left of it without the first word when that was glued to the second."""
-    head, seam, tail = text.partition("\x00")
+    head, seam, tail = text.partition(GLUED)
     return [head + tail, " " + tail] if seam else [text]
-
-
-def word_count(folded: str) -> float:
-    """Return how many words a folded line holds; two Chinese or Japanese characters count as one.
-
-    >>> word_count(fold("Sign up now")), word_count(fold("今すぐ登録"))
-    (3, 2.5)
-    """
-    blanks = folded.count(" ") - 1
-    if folded.isascii():
-        return blanks
-    wide = len(_WIDE.findall(folded))
-    return blanks + (wide - min(wide, blanks) if wide < 2 else wide / 2 - 1) if wide else blanks
-
-
-class _PatternSet:
-    """Tells which of some patterns are found in a line, in one pass."""
-
-    def __init__(self, patterns: Sequence[tuple[int, str]]) -> None:
-        self._numbers = [number for number, _ in patterns]
-        self._set = re2.Set.SearchSet(_options())
-        for _, pattern in patterns:
-            self._set.Add(pattern)
-        if patterns:
-            self._set.Compile()
-
-    def match(self, text: str) -> list[int]:
-        found = self._set.Match(text) if self._numbers else None
-        return [self._numbers[i] for i in found] if found else []
 
 
 class _Speech:
@@ -317,23 +314,26 @@ class _Speech:
     """
 
     def __init__(self, words: Mapping[str, frozenset[str]]) -> None:
-        self._words = dict(words)
+        self._langs = frozenset(words)
+        self._of: dict[str, list[str]] = {}
+        for lang, own in words.items():
+            for word in own:
+                self._of.setdefault(word, []).append(lang)
 
     @lru_cache(maxsize=4096)  # noqa: B019 - lives as long as the rules, which are cached themselves
-    def _counts(self, text: str) -> dict[str, int]:
-        tokens = text.split()
-        return {lang: sum(token in words for token in tokens) for lang, words in self._words.items()}
+    def _counts(self, text: str) -> Counter[str]:
+        return Counter(lang for token in text.split() if token in self._of for lang in self._of[token])
 
     def plausible(self, lang: str, text: str) -> bool:
         script = _SCRIPTS.get(lang)
         if script and len(text) > MAX_AMBIGUOUS_CHARS and script.search(text) is None:
             return False
-        if lang in ("ja", "zh") and len(_WIDE.findall(text)) > MAX_AMBIGUOUS_CHARS:
+        if lang in ("ja", "zh") and len(WIDE.findall(text)) > MAX_AMBIGUOUS_CHARS:
             return (_KANA.search(text) is None) == (lang == "zh")
-        if lang not in self._words:
+        if lang not in self._langs:
             return True
         counts = self._counts(text)
-        best = max(counts.values())
+        best = max(counts.values(), default=0)
         # Short lines share words by chance.
         return best < MIN_FUNCTION_WORDS or counts[lang] + 1 >= best
 
@@ -503,7 +503,7 @@ def _fold_pattern(text: str) -> str:
 
 
 def _fold_letters(text: str) -> str:
-    return _strip_marks(text.casefold()).replace("'", " ").replace("’", " ")
+    return strip_marks(text.casefold()).replace("'", " ").replace("’", " ")
 
 
 def _word_list(entries: Any, spaced: bool, where: str) -> str:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter.errors import RuleError
-from filter.rules import MAX_CHARS, PACKS, Rule, check, fold, fold_lines, load_packs, word_count
+from filter.folding import MAX_CHARS, fold, fold_lines, word_count
+from filter.rules import PACKS, Match, Rule, Rules, check, load_packs
 
 LANGUAGES = (
     *("en", "es", "fr", "de", "it", "pt", "nl", "pl", "sv", "da", "no", "fi"),
@@ -169,27 +170,75 @@ def test_long_lines_match_nothing() -> None:
     assert load_packs().match(["Sign up for our newsletter. " * 40]) == [None]
 
 
+def one_by_one(rules: Rules, lines: list[str]) -> list[Match | None]:
+    """Return what `match` returns, by asking every set of patterns about every line."""
+    folded = [fold_lines([line])[0] for line in lines]
+    return [rules._match(text, rules._ask(text.replace("\x00", ""))) if text else None for text in folded]
+
+
+PHRASES = [row["text"] for row in phrases()]
+SHORT = [
+    "",
+    " ",
+    "x",
+    "Menu",
+    "a\nb",
+    "ArrowSign up",
+    "#one",
+    "@jane_doe",
+    "© 2020",
+    "댓글",
+    "x" * 481,
+    "\ue000",
+    "\x00",
+]
+
+
+def test_many_lines_at_once_match_as_each_alone() -> None:
+    rules = load_packs()
+    lines = PHRASES + [hit for rule in rules.rules for hit in (*rule.hits, *rule.misses)] + SHORT
+    assert rules.match(lines) == one_by_one(rules, lines)
+    assert rules.match(lines[::-1]) == one_by_one(rules, lines)[::-1]
+
+
+@given(st.lists(st.sampled_from(PHRASES + SHORT) | st.text(max_size=30), max_size=8))
+def test_a_line_matches_alike_whatever_stands_beside_it(lines: list[str]) -> None:
+    rules = load_packs()
+    assert rules.match(lines) == one_by_one(rules, lines)
+
+
 @pytest.mark.parametrize(
-    ("line", "folded"),
+    "pattern",
     [
-        ("  SUSCRÍBETE  al boletín! ", " suscribete al boletin "),
-        ("L’actualité", " l actualite "),
-        ("Łódź ørn İstanbul ısı", " lodz orn istanbul isi "),
-        ("share #MeToo @JaneDoe pic.twitter.com/AbC", " share #metoo @janedoe pic twitter com abc "),
-        ("اَلْمُشْتَرِكُونَ", " المشتركون "),
-        ("ｸｯｷｰ", " クッキー "),
-        ("—", ""),
+        r"sign\W+.*work",
+        r"\Aour|\A work",
+        r"(?-m:^ )our",
+        r"our\z|work \z",
+        r"[^a]+",
+        "(?s)our.*work",
+        "x*",
+        "^our.*$",
+        "(^| )our( |$)",
     ],
 )
-def test_folding(line: str, folded: str) -> None:
-    assert fold(line) == folded
+def test_patterns_that_look_beyond_their_line_find_the_same(tmp_path: Path, pattern: str) -> None:
+    rules = own_rules(tmp_path, RULE.replace("support our (work|mission)", pattern))
+    lines = ["Sign", "our work", "", "they work", "our", "work", "a", "our work our", "aaa", "Please Our"]
+    assert rules.match(lines) == one_by_one(rules, lines)
+    assert rules.match(["Sign up", *lines])[1:] == one_by_one(rules, lines)
 
 
-@given(st.lists(st.text(), max_size=5))
-def test_folding_keeps_lines_apart(lines: list[str]) -> None:
-    folded = fold_lines(lines)
-    assert len(folded) == len(lines)
-    assert [fold(line) for line in lines] == [line.replace("\x00", "") for line in folded]
+def test_patterns_too_large_together_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def options() -> re2.Options:
+        small = re2.Options()
+        small.log_errors = False
+        small.max_mem = 1 << 18
+        return small
+
+    monkeypatch.setattr("filter.rules._options", options)
+    text = "".join(RULE.replace("plea", f"plea-{i}", 1).replace("support", f"[a-z]{{1,99}} {i}") for i in range(99))
+    with pytest.raises(RuleError, match="too large"):
+        own_rules(tmp_path, text)
 
 
 @given(st.text(max_size=MAX_CHARS))
