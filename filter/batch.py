@@ -11,6 +11,7 @@ from .batches import batches
 from .config import Config
 from .document import Document
 from .errors import InputError, TextsieveError, UsageError
+from .live import batches_in_time
 from .pipeline import prepare, run_stages
 from .readers import MAX_RAW_CHARS, Item, Rejection
 from .writers import Summary, Writer
@@ -29,13 +30,25 @@ class Analysed:
 Outcome = Analysed | Rejection
 
 
-def analyse(items: Iterable[Item | Rejection], config: Config) -> Iterator[Outcome]:
+def analyse(items: Iterable[Item | Rejection], config: Config, max_wait_s: float | None = None) -> Iterator[Outcome]:
     """Yield each item analysed, or why it cannot be; in order, reading ahead no more than `config.batch_chars` of text.
+
+    Args:
+        items: from a `Reader`.
+        config: what to do.
+        max_wait_s: for a live filter, how long an item may wait for others to be analysed with it, in seconds; the
+            items are then read in another thread.
 
     Raises:
         TextsieveError: a rule pack or model cannot be used, which would fail every document.
     """
-    for batch in batches(prepare_items(items, config), _chars, config.batch_chars):
+    gathered: Iterable[list[Outcome]]
+    if max_wait_s is None:
+        gathered = batches(prepare_items(items, config), _chars, config.batch_chars)
+    else:
+        waiting = batches_in_time(items, _item_chars, config.batch_chars, max_wait_s)
+        gathered = (list(prepare_items(batch, config)) for batch in waiting)
+    for batch in gathered:
         yield from _analysed(batch, config)
 
 
@@ -47,11 +60,18 @@ def _chars(outcome: Outcome) -> int:
     return len(outcome.document.text) if isinstance(outcome, Analysed) else _REJECTION_CHARS
 
 
+def _item_chars(item: Item | Rejection) -> int:
+    if isinstance(item, Rejection):
+        return _REJECTION_CHARS
+    return len(item.record.html or "") if item.record.text is None else len(item.record.text)
+
+
 def run(
     items: Iterable[Item | Rejection],
     writer: Writer,
     config: Config,
     report: Callable[[Outcome], None] = lambda outcome: None,
+    max_wait_s: float | None = None,
 ) -> Summary:
     """Write every item analysed, and return the counts.
 
@@ -60,11 +80,12 @@ def run(
         writer: entered already; it is left to the caller to close it.
         config: what to do.
         report: told each outcome as it comes.
+        max_wait_s: as for `analyse`.
 
     Raises:
         UsageError: nothing at all could be read.
     """
-    for outcome in analyse(items, config):
+    for outcome in analyse(items, config, max_wait_s):
         if isinstance(outcome, Analysed):
             try:
                 writer.write(outcome.document, outcome.item)

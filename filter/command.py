@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 from . import __version__
 from .config import Config, Detector, Extractor, Preset
@@ -32,8 +32,10 @@ __all__ = ["build_parser", "main"]
 
 _SHOWN_REJECTIONS = 20
 _SHOWN_DOCUMENTS = 20
+_MAX_WAIT_S = 0.1
+"""How long a live filter waits for more before it starts on what is there."""
 _INPUTS = (
-    "files, folders, patterns, or - for standard input "
+    "files, folders, patterns, addresses (s3://…), or - for standard input "
     "(.txt .html .htm .jsonl .ndjson .csv .tsv .warc .wet, each also .gz or .zst; .parquet)"
 )
 _LANGUAGE_LISTS = {"languages": "languages", "keep_languages": "keep_language", "drop_languages": "drop_language"}
@@ -98,7 +100,11 @@ def build_parser() -> argparse.ArgumentParser:
     run = add("run", _run, "clean, classify and split documents")
     run.add_argument("inputs", nargs="+", metavar="INPUT", help=_INPUTS)
     run.add_argument(
-        "-o", "--out", required=True, metavar="OUT", help="folder for the results, or - for JSONL on standard output"
+        "-o",
+        "--out",
+        required=True,
+        metavar="OUT",
+        help="folder for the results, an address of one, or - for JSONL on standard output",
     )
     run.add_argument(
         "--to",
@@ -136,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     restore = add("restore", _restore, "rebuild the input texts from the results of a run")
     restore.add_argument(
-        "results", type=Path, metavar="OUT", help="folder that textsieve run wrote, or a file of its records"
+        "results", metavar="OUT", help="folder that textsieve run wrote, its address, or a file of its records"
     )
     restore.add_argument("-o", "--out", type=Path, metavar="DIR", help="where to write them (default: OUT/restored)")
 
@@ -249,29 +255,47 @@ def _label_action(text: str) -> tuple[str, str]:
     return label, action
 
 
-def _reader(options: argparse.Namespace, config: Config, skip: Path | None = None) -> Reader:
+def _reader(
+    options: argparse.Namespace, config: Config, skip: str | Path | None = None, stdin: BinaryIO | None = None
+) -> Reader:
     from .readers import Fields, Reader
 
     fields = Fields(options.text_field, options.html_field, options.url_field, options.id_field)
-    return Reader(config.max_text_chars, options.kind, fields, skip)
+    return Reader(config.max_text_chars, options.kind, fields, skip, stdin)
 
 
 def _run(options: argparse.Namespace) -> int:
     from .batch import run
+    from .readers import STDIN
+    from .remote import output_folder
 
     config = _config(options)
-    to_stdout = options.out == "-"
-    folder = None if to_stdout else Path(options.out)
-    report = _Report()
-    with _writer(options, folder, config) as writer, _with_learned(options, config, folder) as informed:
-        items = _reader(options, config, skip=folder).read(options.inputs)
-        summary = run(items, writer, informed, report)
-    report.finish(summary, folder)
+    to_stdout = options.out == STDIN
+    # What comes in at one end is waited for at the other.
+    is_live = to_stdout and options.inputs == [STDIN]
+    # A stream has no place for what cannot be used, so all of it is said.
+    report = _Report(None if to_stdout else _SHOWN_REJECTIONS)
+    with contextlib.ExitStack() as stack:
+        folder = None if to_stdout else stack.enter_context(output_folder(options.out, force=options.force))
+        writer = stack.enter_context(_writer(options, folder, config))
+        skip = None if to_stdout else options.out
+        informed = stack.enter_context(_with_learned(options, config, skip))
+        items = _reader(options, config, skip, _own_stdin() if is_live else None).read(options.inputs)
+        summary = run(items, writer, informed, report, _MAX_WAIT_S if is_live else None)
+    report.finish(summary, None if to_stdout else options.out)
     return 1 if summary.rejected else 0
 
 
+def _own_stdin() -> BinaryIO | None:
+    """Return standard input in an object of its own: Python's must not be in use by a thread when the process ends."""
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except (AttributeError, OSError):  # it is closed, or not a file
+        return None
+
+
 @contextlib.contextmanager
-def _with_learned(options: argparse.Namespace, config: Config, skip: Path | None) -> Iterator[Config]:
+def _with_learned(options: argparse.Namespace, config: Config, skip: str | None) -> Iterator[Config]:
     """Yield the config, and with --learn a profile of the inputs themselves in it."""
     from .readers import STDIN
 
@@ -292,7 +316,7 @@ def _with_learned(options: argparse.Namespace, config: Config, skip: Path | None
 
 
 def _learned_profile(
-    options: argparse.Namespace, config: Config, skip: Path | None, report: Callable[[Outcome], None]
+    options: argparse.Namespace, config: Config, skip: str | None, report: Callable[[Outcome], None]
 ) -> Profile:
     from .batch import Analysed, prepare_items
     from .profiles import learn
@@ -367,7 +391,8 @@ def _writer(options: argparse.Namespace, folder: Path | None, config: Config) ->
 class _Report:
     """Prints what cannot be used as it comes, and what was done at the end, on standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: int | None = _SHOWN_REJECTIONS) -> None:
+        self.shown = shown
         self.rows: list[Row] = []
         self.rejections = 0
 
@@ -381,16 +406,16 @@ class _Report:
                 self.rows.append(summary_row(outcome.document))
             return
         self.rejections += 1
-        if self.rejections <= _SHOWN_REJECTIONS:
+        if self.shown is None or self.rejections <= self.shown:
             print(f"textsieve: {outcome.error}", file=sys.stderr)
 
     def say_how_many_more(self) -> None:
         """Print how many inputs were set aside without being named."""
-        more = self.rejections - _SHOWN_REJECTIONS
+        more = 0 if self.shown is None else self.rejections - self.shown
         if more > 0:
             print(f"textsieve: and {more:,} more inputs set aside", file=sys.stderr)
 
-    def finish(self, summary: Summary, folder: Path | None) -> None:
+    def finish(self, summary: Summary, folder: str | None) -> None:
         """Print the counts."""
         from rich.console import Console
 
@@ -437,16 +462,21 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
+    from .remote import is_remote, local_copy
     from .restore import restore
 
-    folder = options.out or (options.results if options.results.is_dir() else options.results.parent) / "restored"
+    if options.out is None and is_remote(options.results):
+        raise UsageError(f"{options.results}: say where to restore to, with -o DIR")
+    results = Path(options.results)
+    folder = options.out or (results if results.is_dir() else results.parent) / "restored"
     written = failed = 0
-    for result in restore(options.results, folder):
-        if isinstance(result, Path):
-            written += 1
-        else:
-            failed += 1
-            print(f"textsieve: {result}", file=sys.stderr)
+    with local_copy(options.results) as copy:
+        for result in restore(copy, folder):
+            if isinstance(result, Path):
+                written += 1
+            else:
+                failed += 1
+                print(f"textsieve: {result}", file=sys.stderr)
     print(f"{written:,} restored to {folder}, {failed:,} not", file=sys.stderr)
     return 1 if failed else 0
 

@@ -29,6 +29,7 @@ import orjson
 
 from .document import Record
 from .errors import InputError, UsageError
+from .remote import find, is_remote, open_remote
 
 __all__ = ["KINDS", "MAX_RAW_CHARS", "STDIN", "Fields", "Item", "Kind", "Piece", "Reader", "Rejection"]
 
@@ -151,20 +152,23 @@ class Reader:
         max_chars: int,
         kind: Kind | None = None,
         fields: Fields = _FIELDS,
-        skip: Path | None = None,
+        skip: str | Path | None = None,
         stdin: BinaryIO | None = None,
     ) -> None:
         self.max_chars = max_chars
         self.kind = kind
         self.fields = fields
-        self.skip = skip.resolve() if skip else None
+        is_address = isinstance(skip, str) and is_remote(skip)
+        self.skip = Path(skip).resolve() if skip and not is_address else None
+        self._skipped_address = f"{str(skip).rstrip('/')}/" if is_address else None
         self.stdin = stdin
 
     def read(self, inputs: Iterable[str | Path]) -> Iterator[Item | Rejection]:
         """Yield every record of the inputs in order; files of a folder or pattern in order of their names.
 
         Args:
-            inputs: files, folders (searched to any depth, hidden names left out), patterns such as `**/*.txt`, or "-".
+            inputs: files, folders (searched to any depth, hidden names left out), patterns such as `**/*.txt`,
+                addresses of them (`s3://bucket/folder`), or "-".
 
         Raises:
             UsageError: standard input is named twice, or a folder that is to be skipped is named itself.
@@ -210,9 +214,12 @@ class Reader:
         if names.count(STDIN) > 1:
             raise UsageError("standard input is named twice; name - once")
         for name in names:
-            if name != STDIN and Path(name).is_dir() and self._is_skipped(Path(name)):
+            if name != STDIN and not is_remote(name) and Path(name).is_dir() and self._is_skipped(Path(name)):
                 raise UsageError(f"{name}: is input and output; name another folder with -o")
         for name in names:
+            if is_remote(name):
+                yield from self._find_remote(name)
+                continue
             for piece in self._find(name):
                 size = 0
                 if piece.path != STDIN and not piece.problem:
@@ -229,11 +236,13 @@ class Reader:
             or piece.size <= max_bytes
             or kind not in ("jsonl", "warc", "parquet")
             or (compression and not is_gzipped_warc)
+            # To cut it, a file of any other format would have to be fetched twice.
+            or (is_remote(piece.path) and kind != "parquet")
         ):
             yield piece
             return
         try:
-            with Path(piece.path).open("rb") as file:
+            with _opened(piece.path) as file:
                 if kind == "jsonl":
                     yield from _cut_lines(file, piece.path, max_bytes)
                 elif kind == "warc":
@@ -246,6 +255,24 @@ class Reader:
                     yield from cut_parquet(file, piece.path, max_bytes)
         except (OSError, InputError):
             yield piece  # reading it will fail too, and say why
+
+    def _find_remote(self, url: str) -> Iterator[Piece]:
+        is_empty = True
+        try:
+            for name, size, is_named in find(url):
+                is_hidden = any(part.startswith(".") for part in name.removeprefix(url.rstrip("/")).split("/"))
+                is_usable = (self.kind or _kind_and_compression(name)[0]) is not None and not is_hidden
+                if self._skipped_address and name.startswith(self._skipped_address):
+                    continue
+                if is_named or is_usable:
+                    is_empty = False
+                    yield Piece(name, size=size)
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror})"
+            yield Piece(url, problem=reason, remedy="check the address, the credentials and the network")
+        else:
+            if is_empty:
+                yield Piece(url, problem="no usable file at this address", remedy=f"usable are {_USABLE}")
 
     def _find(self, name: str) -> Iterator[Piece]:
         """Yield the files that a name stands for."""
@@ -372,7 +399,7 @@ class Reader:
         if kind is None:
             reason = "the name does not tell what kind of file it is"
             raise InputError(reason, remedy=f"usable are {_USABLE}; or say what it is with --from")
-        file = Path(name).open("rb")  # noqa: SIM115 - closed by the caller
+        file = _opened(name)
         return kind, file if kind == "warc" and packed == ".gz" else _decompressed(file, packed), packed
 
     def _open_stream(self, file: io.BufferedReader) -> tuple[Kind, io.BufferedReader, str]:
@@ -611,6 +638,10 @@ class _GzipReader(gzip.GzipFile):
     def close(self) -> None:
         super().close()
         self._below.close()
+
+
+def _opened(name: str) -> io.BufferedReader:
+    return open_remote(name) if is_remote(name) else Path(name).open("rb")
 
 
 def _unpacked_head(data: bytes) -> bytes:

@@ -51,6 +51,7 @@ __all__ = [
     "read_records",
     "record_files",
     "rejected_record",
+    "results_among",
     "safe_name",
     "with_unique_ids",
 ]
@@ -435,6 +436,8 @@ class StreamWriter(Writer):
 
     def _emit(self, records: list[dict[str, Any]], lines: list[bytes]) -> None:
         self._stream.write(b"".join(lines))
+        # Whoever waits at the other end gets each document when it is done.
+        self._stream.flush()
 
     def __enter__(self) -> StreamWriter:
         return self
@@ -607,9 +610,19 @@ def record_files(folder: Path) -> list[Path]:
     return [path for name in names for path in sorted(folder.glob(name)) if path.is_file()]
 
 
+def results_among(names: Iterable[str]) -> list[str]:
+    """Return which of the names in a folder are those of results.
+
+    >>> results_among(["documents.en.parquet", "mine.txt", "text/a.en.txt", "summary.json"])
+    ['documents.en.parquet', 'text/a.en.txt', 'summary.json']
+    """
+    patterns = [pattern.replace(_JSONL, ending) for pattern in _RECORDS for ending in (_JSONL, *ENDINGS.values())]
+    patterns += [*_OUTPUTS, f"{TEXT}/*"]
+    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
 def _results_in(folder: Path) -> list[str]:
-    names = [name for name in _OUTPUTS if (folder / name).exists()]
-    return names + sorted(path.name for path in record_files(folder) if path.name not in names)
+    return results_among(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else []
 
 
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | InputError]]:
