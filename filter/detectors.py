@@ -146,7 +146,7 @@ class NaiveBayes:
     """
 
     depth = 6
-    chunk_chars = 65_536
+    chunk_chars = 262_144
     chunk_texts = 8_192
 
     def __init__(self) -> None:
@@ -165,10 +165,13 @@ class NaiveBayes:
         self._further = [(self.languages.index(tags[i]), len(firsts) + n) for n, i in enumerate(further)]
         self._weights = np.ascontiguousarray(np.asarray(weights)[:, order], dtype=np.float32)
         self._prior = np.asarray(prior, dtype=np.float32)[order]
-        self._moves = np.asarray(moves)
-        self._base = np.asarray(rows, dtype=np.intp) * 256
-        self._outputs = np.asarray(outputs, dtype=np.int32)
-        self._after_two = self._moves[self._base[self._moves[:256]][:, None] + np.arange(256)].ravel()
+        # The automaton in two tables instead of three: the row of the state that follows a state's row and a byte, and
+        # the feature that ends there.
+        row_of = np.asarray(rows)
+        self._next_row = row_of.astype(np.min_scalar_type(row_of.max()))[moves]
+        self._feature = np.asarray(outputs, dtype=np.int32)[moves]
+        after_one = self._next_row[int(row_of[0]) * 256 + np.arange(256)].astype(np.intp)
+        self._after_two = self._next_row[(after_one << 8)[:, None] + np.arange(256)].ravel()
 
     def scores(self, texts: Sequence[str]) -> FloatArray:
         """Return log-likelihoods over the square root of the text's bytes: a row per text, a column per language.
@@ -186,54 +189,64 @@ class NaiveBayes:
         return rows
 
     def _score(self, texts: Sequence[str], rows: FloatArray) -> None:
-        from scipy.sparse import csr_matrix
+        from scipy.sparse import csc_matrix
 
         data = _joined_bytes(texts)
         features = self._features(data)
         ends = _ends(data)
         at = np.flatnonzero(features >= 0)
-        # One key per occurrence, text above feature: sorted, equal ones stand together and are counted.
-        bits = len(self._weights).bit_length()
-        keys = (np.searchsorted(ends, at) << bits | features[at]).astype(np.uint32)
+        # One key per occurrence, feature above text: sorted, equal ones stand together and are counted. By features, so
+        # that each row of the weights, far too large for the processor's cache, is read but once.
+        bits = len(texts).bit_length()
+        sizes = np.diff(ends, prepend=-1)
+        keys = features[at].astype(np.uint32) << np.uint32(bits)
+        keys |= np.repeat(np.arange(len(texts), dtype=np.uint32), sizes)[at]
         keys.sort()
-        is_first = np.ones(len(keys), dtype=bool)
-        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
-        first = np.flatnonzero(is_first)
-        counts = np.append(first[1:], len(keys)) - first if len(keys) else first
+        first = _firsts(keys)
+        counts = np.append(first[1:], len(keys)) - first
         keys = keys[first]
-        bounds = np.searchsorted(keys, np.arange(len(texts) + 1) << bits)
-        shape = (len(texts), len(self._weights))
-        columns = (keys & (1 << bits) - 1).astype(np.int32)
-        table = csr_matrix((np.log1p(counts).astype(np.float32), columns, bounds.astype(np.int32)), shape=shape)
-        scores = table @ self._weights + self._prior
-        sizes = ends.astype(np.float32)
-        sizes[1:] -= ends[:-1] + 1
-        scores /= np.sqrt(np.maximum(sizes, 1))[:, None]
+        owners = (keys & np.uint32((1 << bits) - 1)).astype(np.int32)
+        keys >>= np.uint32(bits)
+        first = _firsts(keys)
+        bounds = np.append(first, len(keys)).astype(np.int32)
+        table = csc_matrix((np.log1p(counts).astype(np.float32), owners, bounds), shape=(len(texts), len(first)))
+        scores = table @ self._weights[keys[first]] + self._prior
+        scores /= np.sqrt(np.maximum(sizes - 1, 1).astype(np.float32))[:, None]
         rows[:] = scores[:, : len(self.languages)]
         for language, column in self._further:
             np.maximum(rows[:, language], scores[:, column], out=rows[:, language])
-        rows[np.diff(bounds) == 0] = 0.0
+        rows[np.bincount(owners, minlength=len(texts)) == 0] = 0.0
 
     def _features(self, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         """Return the feature that ends at each byte, or -1. A zero byte leads back to the start."""
         size = len(data)
         padded = np.zeros(size + self.depth - 1, dtype=np.intp)
         padded[self.depth - 1 :] = data
-        state = self._after_two.take(padded[:size] << 8 | padded[1 : size + 1])
+        row = self._after_two.take(padded[:size] << 8 | padded[1 : size + 1])
         for k in range(2, self.depth):
-            index = self._base.take(state)
-            index += padded[k : k + size]
-            state = self._moves.take(index)
-        found: npt.NDArray[np.int32] = self._outputs.take(state)
+            index = row.astype(np.intp)
+            index <<= 8
+            index |= padded[k : k + size]
+            if k < self.depth - 1:
+                row = self._next_row.take(index)
+        found: npt.NDArray[np.int32] = self._feature.take(index)
         return found
 
 
 def _joined_bytes(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
     """Return the texts' UTF-8 with a zero byte between two of them."""
     joined = "\x00".join(texts)
-    if not unicodedata.is_normalized("NFC", joined):
-        joined = unicodedata.normalize("NFC", joined)
+    if not joined.isascii():
+        # One by one: few are not in this form, and the others then cost but a look.
+        joined = "\x00".join([unicodedata.normalize("NFC", text) for text in texts])
     return np.frombuffer(joined.encode("utf-8", "surrogatepass"), dtype=np.uint8)
+
+
+def _firsts(keys: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Return where each run of equal keys begins."""
+    is_first = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    return np.flatnonzero(is_first)
 
 
 def _ends(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -32,8 +32,12 @@ _Floats = npt.NDArray[np.float32]
 
 LINE, SEPARATOR, SENTENCE = range(3)
 
-# Units end here. One character class first: the regex engine then skips to the next mark quickly.
-_MARK = re.compile(r"[\n\r\t.!?…。！？।॥۔؟—–―|/·•~-][.!?…。！？।॥۔؟—–―|/·•~\"”’»)\]」』）-]*")
+# Units end here. One character class first: the regex engine then skips to the next mark quickly. A separator without a
+# blank before it, as in most words with a hyphen, is none.
+_MARK = re.compile(
+    r"[\n\r\t.!?…。！？।॥۔؟—–―|/·•~-](?:(?<=[\n\r\t.!?…。！？।॥۔؟])|(?<=\s[—–―|/·•~-]))"
+    r"[.!?…。！？।॥۔؟—–―|/·•~\"”’»)\]」』）-]*"
+)
 _SENTENCE_ENDS = frozenset(".!?…。！？।॥۔؟")
 _CLOSED_ENDS = frozenset("。！？।॥۔؟")  # no blank need follow
 _SEPARATOR_AHEAD = re.compile(r"[—–―|/·•~-]{1,3}\s")
@@ -43,14 +47,16 @@ _MIN_LETTERS = 4  # fewer tell nothing
 _MAX_UNIT_CHARS = 500
 _MAX_READ_CHARS = 120  # more of a unit makes it no surer
 _MIN_PATTERN_LINES = 3
-_MAX_UNITS = 20_000
+_MIN_ODD_LETTERS = 25
+_ODD_WEIGHT = np.float32(2)  # a line in another script is in another language, even if nobody can say in which
+_MAX_UNITS = 20_000  # of a text, judged together
+_GROUP_UNITS = 4_096  # of several texts, scored together
 
 # Addresses, code and markup are in no language. Every repetition is bounded, so that hostile text costs linear time.
 _FOREIGN = re.compile(
     r"(?:https?://|www\.)\S+|[\w.+-]{1,64}@[\w-]{1,63}\.\w\S*|\]\([^)\n]{0,300}\)|`[^`\n]{1,200}`|<[^>\n]{1,80}>"
     r"|@\w+|\w{1,63}(?:\.\w{1,63}){1,9}/\S*"
 )
-_FOREIGN_HINT = re.compile(r"[@<`/]|www\.|\]\(")
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile("[A-Za-zÀ-ɏḀ-ỿ]+")
 _NOT_LATIN = re.compile("[^\\W\\d_A-Za-zÀ-ɏḀ-ỿ]+")
@@ -75,7 +81,7 @@ _MIN_SCRIPT_CHARS = 3
 _MIN_SCRIPT_SHARE = 0.8
 
 # Naming a language reads this much of it; CLD2 confirms it at a glance if it sees this share of what it reads in it.
-_SAMPLE_CHARS = 1000
+_SAMPLE_CHARS = 700
 _GLANCE_CHARS = 300
 _SURE = 0.8
 _OWN_BONUS = 1.3
@@ -121,37 +127,45 @@ class _Choice(NamedTuple):
     languages: tuple[str, ...] = ()
 
 
-class _Unit(NamedTuple):
-    """A stretch of text judged at once: `[start, end)` without the blanks and separator that follow."""
+class _Units(NamedTuple):
+    """Stretches of a text judged at once, as columns: `[start, end)` without the blanks and separator that follow."""
 
-    start: int
-    end: int
-    kind: int  # what stands before it: LINE, SEPARATOR or SENTENCE
-    mark: str
+    starts: list[int]
+    ends: list[int]
+    kinds: list[int]  # what stands before it: LINE, SEPARATOR or SENTENCE
+    marks: list[str]
+
+    def take(self, rows: slice) -> _Units:
+        return _Units(self.starts[rows], self.ends[rows], self.kinds[rows], self.marks[rows])
 
 
-class _Piece(NamedTuple):
-    """A unit with its language, `zxx` where it has none."""
-
-    start: int
-    end: int
-    kind: int
-    lang: str
+_Piece = tuple[int, int, int, str]
+"""A unit with its language, `zxx` where it has none: start, end, kind, tag."""
 
 
 class _Evidence(NamedTuple):
-    """What is known of a document's units: rows are units, columns languages."""
+    """What is known of units: rows are units, columns of `weights` languages.
+
+    Attributes:
+        weights: log-likelihood ratios to the unit's best language; 0 without enough letters.
+        letters: of the main script; an East Asian one counts as three.
+        scripts: 1 where nearly all letters are Latin, -1 where nearly none is, else 0.
+    """
 
     languages: tuple[str, ...]
-    scores: _Floats
-    letters: npt.NDArray[np.int64]  # of the main script; an East Asian one counts as three
-    units: Sequence[_Unit]
+    weights: _Floats
+    letters: npt.NDArray[np.int64]
+    scripts: npt.NDArray[np.int64]
+    kinds: Sequence[int]
+    marks: Sequence[str]
     texts: Sequence[str]
 
     def take(self, rows: Sequence[int]) -> _Evidence:
-        units = [self.units[row] for row in rows]
-        texts = [self.texts[row] for row in rows]
-        return _Evidence(self.languages, self.scores[rows], self.letters[rows], units, texts)
+        kinds = [self.kinds[row] for row in rows]
+        marks, texts = ([column[row] for row in rows] for column in (self.marks, self.texts))
+        return _Evidence(
+            self.languages, self.weights[rows], self.letters[rows], self.scripts[rows], kinds, marks, texts
+        )
 
 
 def split(text: str, *, detector: Detector = "mixture") -> list[tuple[int, int, str]]:
@@ -167,13 +181,13 @@ def split(text: str, *, detector: Detector = "mixture") -> list[tuple[int, int, 
     [(0, 49, 'en'), (49, 94, 'es')]
     """
     starts: list[tuple[int, str]] = []
-    for piece in _pieces([text], [()], _Choice(detector))[0]:
+    for start, _, _, lang in _pieces([text], [()], _Choice(detector))[0]:
         if not starts:
-            starts.append((0, piece.lang))
+            starts.append((0, lang))
         elif starts[-1][1] == NO_LANGUAGE:
-            starts[-1] = (starts[-1][0], piece.lang)
-        elif piece.lang not in (NO_LANGUAGE, starts[-1][1]):
-            starts.append((piece.start, piece.lang))
+            starts[-1] = (starts[-1][0], lang)
+        elif lang not in (NO_LANGUAGE, starts[-1][1]):
+            starts.append((start, lang))
     starts = starts or [(0, NO_LANGUAGE)]
     ends = [*(start for start, _ in starts[1:]), len(text)]
     return [(start, end, lang) for (start, lang), end in zip(starts, ends, strict=True) if end > start]
@@ -237,35 +251,39 @@ def _only_in(text: str, charset: str, other: str) -> int:
 
 
 def _cut_spans(spans: Sequence[Span], pieces: Sequence[_Piece]) -> Iterator[Span]:
-    first = 0
+    first, count = 0, len(pieces)
     for span in spans:
-        while first < len(pieces) and pieces[first].end <= span.start:
+        while first < count and pieces[first][1] <= span.start:
             first += 1
         last = first
-        while last < len(pieces) and pieces[last].start < span.end:
+        while last < count and pieces[last][0] < span.end:
             last += 1
-        yield from _cut_span(span, [piece for piece in pieces[first:last] if piece.lang != NO_LANGUAGE])
+        inside = [piece for piece in pieces[first:last] if piece[3] != NO_LANGUAGE]
+        if len(inside) < 2:
+            yield _named(span, span.start, span.end, inside[0][3] if inside else NO_LANGUAGE)
+        else:
+            yield from _cut_span(span, inside)
 
 
 def _cut_span(span: Span, pieces: Sequence[_Piece]) -> Iterator[Span]:
     """Cut a span where the language changes between two of the pieces in it."""
-    if not pieces:
-        yield replace(span, lang=NO_LANGUAGE)
-        return
     at = span.start
-    for before, after in pairwise(pieces):
-        if before.lang == after.lang:
+    for (_, before_end, _, lang), (after, _, kind, new) in pairwise(pieces):
+        if lang == new:
             continue
-        end = after.start
-        if after.kind == SEPARATOR and span.label == "content":
-            end = before.end
-        yield replace(span, start=at, end=end, lang=before.lang)
-        if end < after.start:
-            reasons = (f"stands between {before.lang} and {after.lang}",)
+        end = before_end if kind == SEPARATOR and span.label == "content" else after
+        yield _named(span, at, end, lang)
+        if end < after:
+            reasons = (f"stands between {lang} and {new}",)
             source = "rule:language/separator"
-            yield Span(end, after.start, "boilerplate", NO_LANGUAGE, 1.0, source, "metadata", reasons)
-        at = after.start
-    yield replace(span, start=at, lang=pieces[-1].lang)
+            yield Span(end, after, "boilerplate", NO_LANGUAGE, 1.0, source, "metadata", reasons)
+        at = after
+    yield _named(span, at, span.end, pieces[-1][3])
+
+
+def _named(span: Span, start: int, end: int, lang: str) -> Span:
+    # Not dataclasses.replace, which takes three times as long.
+    return Span(start, end, span.label, lang, span.score, span.source, span.category, span.reasons)
 
 
 def _pieces(texts: Sequence[str], removed: Sequence[Sequence[tuple[int, int]]], choice: _Choice) -> list[list[_Piece]]:
@@ -281,13 +299,13 @@ def _pieces(texts: Sequence[str], removed: Sequence[Sequence[tuple[int, int]]], 
     for i, text in enumerate(map(detectors.readable, texts)):
         units = _coarser(_units(text), len(text))
         # Scores take half a kilobyte a unit: many short lines are worked off in groups, a very long text in windows.
-        for first in range(0, len(units), _MAX_UNITS):
-            window = units[first : first + _MAX_UNITS]
-            if count + len(window) > _MAX_UNITS:
+        for first in range(0, len(units.starts), _MAX_UNITS):
+            window = units.take(slice(first, first + _MAX_UNITS)) if len(units.starts) > _MAX_UNITS else units
+            if count + len(window.starts) > _GROUP_UNITS:
                 _work_off(group, removed, choice, pieces)
                 group, count = [], 0
             group.append(_Job(i, window, _spoken(text, window)))
-            count += len(window)
+            count += len(window.starts)
     _work_off(group, removed, choice, pieces)
     return pieces
 
@@ -296,7 +314,7 @@ class _Job(NamedTuple):
     """Units of one text, or of a window of it, and what a detector gets to read of them."""
 
     owner: int  # which text
-    units: list[_Unit]
+    units: _Units
     spoken: list[str]
 
 
@@ -307,45 +325,59 @@ def _work_off(
     pieces: Sequence[list[_Piece]],
 ) -> None:
     """Add each job's pieces to those of its text."""
+    if not group:
+        return
     flat = [words for job in group for words in job.spoken]
     latin, other = detectors.letters(flat)
     for row in np.flatnonzero((latin > 0) & (other > 0)).tolist():
-        flat[row] = _without_minor_script(flat[row], latin[row] >= other[row])
-    letters = np.maximum(latin, other)
+        flat[row] = _without_minor_script(flat[row], keeps_latin=bool(latin[row] >= other[row]))
+    letters, scripts = np.maximum(latin, other), np.sign(latin - other) * (np.minimum(latin, other) * 5 < latin + other)
     flat = [words[:_MAX_READ_CHARS] for words in flat]
     languages, scores = _scores(flat, choice)
+    tuning = _TUNINGS[choice.detector]
+    _weigh(scores, letters, tuning)
     end = 0
     for job in group:
-        start, end = end, end + len(job.units)
-        evidence = _Evidence(languages, scores[start:end], letters[start:end], job.units, flat[start:end])
-        tags = _decide(evidence, _outside(job.units, removed[job.owner]), choice)
-        pieces[job.owner].extend(_Piece(*unit[:3], lang) for unit, lang in zip(job.units, tags, strict=True))
+        start, end = end, end + len(job.spoken)
+        units, rows = job.units, slice(start, end)
+        evidence = _Evidence(
+            languages, scores[rows], letters[rows], scripts[rows], units.kinds, units.marks, flat[rows]
+        )
+        _settle_han(evidence)
+        tags = _decide(evidence, _outside(units.starts, removed[job.owner]), choice)
+        pieces[job.owner].extend(zip(units.starts, units.ends, units.kinds, tags, strict=True))
 
 
-def _coarser(units: list[_Unit], chars: int) -> list[_Unit]:
+def _coarser(units: _Units, chars: int) -> _Units:
     """Join neighbours where a long text is little but line breaks, so that time and memory stay bounded."""
-    step = min(-(-len(units) // _MAX_UNITS), 8 * len(units) // max(chars, 1))
+    count = len(units.starts)
+    step = min(-(-count // _MAX_UNITS), 8 * count // max(chars, 1))
     if step <= 1:
         return units
-    firsts, lasts = units[::step], [*units[step - 1 :: step], units[-1]]
-    return [first._replace(end=last.end) for first, last in zip(firsts, lasts, strict=False)]
+    firsts = units.take(slice(None, None, step))
+    ends = units.ends[step - 1 :: step]
+    return firsts._replace(ends=ends if len(ends) == len(firsts.starts) else [*ends, units.ends[-1]])
 
 
-def _units(text: str) -> list[_Unit]:
+def _units(text: str) -> _Units:
     """Cut a text into units; nothing but blanks and separators lies between them."""
-    units: list[_Unit] = []
+    units = _Units([], [], [], [])
+    starts, ends, kinds, marks = units
     size = len(text)
     at = _end_of_blanks(text, 0)
-    kind, token = LINE, "\n"
+    kind, mark = LINE, "\n"
 
     def close(end: int) -> None:
-        nonlocal at, kind, token
-        while end - at > _MAX_UNIT_CHARS:
-            cut = text.rfind(" ", at + 1, at + _MAX_UNIT_CHARS) + 1 or at + _MAX_UNIT_CHARS
-            units.append(_Unit(at, cut, kind, token))
-            at, kind, token = cut, SENTENCE, "."
-        if end > at:
-            units.append(_Unit(at, end, kind, token))
+        nonlocal at, kind, mark
+        while end > at:
+            cut = end
+            if end - at > _MAX_UNIT_CHARS:
+                cut = text.rfind(" ", at + 1, at + _MAX_UNIT_CHARS) + 1 or at + _MAX_UNIT_CHARS
+            starts.append(at)
+            ends.append(cut)
+            kinds.append(kind)
+            marks.append(mark)
+            at, kind, mark = cut, SENTENCE, "."
 
     for match in _MARK.finditer(text):
         start, end = match.span()
@@ -358,24 +390,21 @@ def _units(text: str) -> list[_Unit]:
         elif sentence:
             if end < size and not text[end].isspace() and first not in _CLOSED_ENDS:
                 continue
-        elif first != "\t" and not (text[start - 1].isspace() and end < size and text[end].isspace()):
+        elif first != "\t" and not (end < size and text[end].isspace()):
             continue
-        if text[end : end + 1] == " " and not text[end + 1 : end + 2].isspace():
-            follow = end + 1
-        else:
-            follow = _end_of_blanks(text, end)
+        follow = _end_of_blanks(text, end)
         if follow == size:
             break
         blanks = text[end:follow]
         if "\n" in blanks or "\r" in blanks:
             close(end)
-            at, kind, token = follow, LINE, "\n"
+            at, kind, mark = follow, LINE, "\n"
         elif not sentence and start > at:
             close(at + len(text[at:start].rstrip()))
-            at, kind, token = follow, SEPARATOR, match.group().strip()
+            at, kind, mark = follow, SEPARATOR, match.group().strip()
         elif sentence and end - at >= _MIN_SENTENCE_CHARS and not _SEPARATOR_AHEAD.match(text, follow):
             close(end)
-            at, kind, token = follow, SENTENCE, "."
+            at, kind, mark = follow, SENTENCE, "."
     close(max(at, at + len(text[at:].rstrip())))
     return units
 
@@ -383,40 +412,44 @@ def _units(text: str) -> list[_Unit]:
 def _end_of_blanks(text: str, at: int) -> int:
     if not text[at : at + 1].isspace():
         return at
+    if not text[at + 1 : at + 2].isspace():
+        return at + 1
     match = _BLANKS.match(text, at)
     return match.end() if match else at
 
 
-def _spoken(text: str, units: Sequence[_Unit]) -> list[str]:
+def _spoken(text: str, units: _Units) -> list[str]:
     """Return what a detector gets to read of each unit: no addresses, code or markup, and no text all in capitals.
 
     An address with a label of less than a word ("via:") leaves nothing.
     """
-    masks = _FOREIGN_HINT.search(text) is not None
-    spoken = []
-    for unit in units:
-        words = text[unit.start : unit.end]
-        if masks and _FOREIGN_HINT.search(words):
-            words, count = _FOREIGN.subn(" ", words)
-            if count and len(words) < 40 and sum(map(str.isalpha, words)) < _MIN_LETTERS:
-                words = ""
-        spoken.append(words.lower() if words.isupper() else words)
-    return spoken
+    spoken = [text[start:end] for start, end in zip(units.starts, units.ends, strict=True)]
+    if _may_be_foreign(text):
+        spoken = [_without_foreign(words) if _may_be_foreign(words) else words for words in spoken]
+    return [words.lower() if words.isupper() else words for words in spoken]
 
 
-def _without_minor_script(text: str, keeps_latin: bool) -> str:
+def _may_be_foreign(text: str) -> bool:
+    # Many times faster than an expression.
+    return "/" in text or "@" in text or "<" in text or "`" in text or "www." in text or "](" in text
+
+
+def _without_foreign(words: str) -> str:
+    words, count = _FOREIGN.subn(" ", words)
+    return "" if count and len(words) < 40 and sum(map(str.isalpha, words)) < _MIN_LETTERS else words
+
+
+def _without_minor_script(text: str, *, keeps_latin: bool) -> str:
     """Leave out the words of a text that are not in its main script: they are names and quotations."""
     return (_NOT_LATIN if keeps_latin else _LATIN).sub(" ", text)
 
 
-def _outside(units: Sequence[_Unit], gaps: Sequence[tuple[int, int]]) -> list[bool]:
+def _outside(starts: Sequence[int], gaps: Sequence[tuple[int, int]]) -> list[bool]:
     """Tell of each unit whether it starts outside all the gaps, which are in order."""
-    outside = []
-    at = 0
-    for unit in units:
-        while at < len(gaps) and gaps[at][1] <= unit.start:
-            at += 1
-        outside.append(not (at < len(gaps) and gaps[at][0] <= unit.start))
+    if not gaps:
+        return [True] * len(starts)
+    bounds = [edge for gap in gaps for edge in gap]
+    outside: list[bool] = (np.searchsorted(bounds, starts, side="right") % 2 == 0).tolist()
     return outside
 
 
@@ -458,7 +491,7 @@ def _langdetect_scores(texts: Sequence[str]) -> _Floats:
 
 def _decide(evidence: _Evidence, content: Sequence[bool], choice: _Choice) -> list[str]:
     """Return the tag of each unit."""
-    tags = [UNDETERMINED] * len(content)
+    tags = [NO_LANGUAGE] * len(content)
     known: list[int] = []
     names: dict[int, str] = {}
     for wanted in (True, False):
@@ -470,7 +503,8 @@ def _decide(evidence: _Evidence, content: Sequence[bool], choice: _Choice) -> li
         known = sorted(set(columns) - {-1})
         names = _names(part, columns, choice) | names
         for row, column, letters in zip(rows, columns, part.letters.tolist(), strict=True):
-            tags[row] = names[column] if letters else NO_LANGUAGE
+            if letters:
+                tags[row] = names[column]
     return tags
 
 
@@ -480,45 +514,62 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning) -> list[i
     Args:
         known: columns of languages that the text has anyway.
     """
-    size = len(evidence.units)
+    size = len(evidence.texts)
     if not evidence.letters.any():
         return [-1] * size
     if known:
         # Nothing is lost by a wrong guess about what is taken out.
         tuning = tuning._replace(min_gain=tuning.min_gain / 2)
-    weights = _weights(evidence, tuning)
-    _settle_han(evidence, weights)
+    odd = _in_odd_script(evidence)
+    weights = evidence.weights if odd is None else evidence.weights * np.where(odd, _ODD_WEIGHT, 1)[:, None]
     chosen = list(known) or [int(weights.sum(axis=0).argmax())]
-    border = _border_mark(evidence.units)
+    border = _border_mark(evidence)
     mixed = _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch)
-    if not mixed and not border and len(chosen) == 1:
-        return chosen * size
-    trust, proof = _trust(evidence, tuning)
+    if len(chosen) == 1:
+        gain = _most_gain(evidence, weights, chosen[0], odd, tuning) if mixed or border else 0.0
+        mixed = mixed and gain > tuning.min_gain
+        # Two languages, one on each side of a border, gain no more than twice what one can.
+        border = border if 2 * gain > tuning.min_gain else ""
+        if not mixed and not border:
+            return chosen * size
+    words = _words(evidence.texts)
+    proof = weights * _proof(words, odd, tuning)
     if mixed:
-        chosen = _choose(evidence, weights * proof, chosen, tuning)
+        chosen = _choose(evidence, proof, chosen, tuning)
     path: list[int] = []
     if border and len(chosen) == 1 and not known:
-        path = _halves(evidence, weights * proof, border, tuning)
+        path = _halves(evidence, proof, border, tuning)
         chosen = sorted(set(path)) or chosen
     if len(chosen) == 1:
         return chosen * size
-    return _follow(evidence, weights * trust, chosen, path, tuning)
+    return _follow(evidence, weights * _trust(words, evidence.kinds, tuning), chosen, path, tuning)
 
 
-def _weights(evidence: _Evidence, tuning: _Tuning) -> _Floats:
-    """Return each unit's log-likelihood ratios to its best language, at least `-max_loss`; 0 without enough letters."""
-    factor = tuning.per_unit + tuning.per_root_letters * np.sqrt(np.minimum(evidence.letters, _MAX_READ_CHARS) / 50)
-    factor[evidence.letters < _MIN_LETTERS] = 0.0
-    weights = evidence.scores * factor.astype(np.float32)[:, None]
-    weights -= weights.max(axis=1, keepdims=True)
-    return np.asarray(np.maximum(weights, -tuning.max_loss), dtype=np.float32)
+def _in_odd_script(evidence: _Evidence) -> npt.NDArray[np.bool_] | None:
+    """Tell of each unit whether it is a line that is not in the main script of the text; None if there is no such."""
+    scripts = evidence.scripts
+    if not (scripts > 0).any() or not (scripts < 0).any():
+        return None
+    main = np.sign((scripts * evidence.letters).sum())
+    odd = (scripts == -main) & (evidence.letters >= _MIN_ODD_LETTERS) & (np.array(evidence.kinds) == LINE)
+    return np.asarray(odd) if odd.any() else None
 
 
-def _settle_han(evidence: _Evidence, weights: _Floats) -> None:
+def _weigh(scores: _Floats, letters: npt.NDArray[np.int64], tuning: _Tuning) -> None:
+    """Make scores log-likelihood ratios to the best of each row, at least `-max_loss`; 0 without enough letters."""
+    factor = tuning.per_unit + tuning.per_root_letters * np.sqrt(np.minimum(letters, _MAX_READ_CHARS) / 50)
+    factor[letters < _MIN_LETTERS] = 0.0
+    scores *= factor.astype(np.float32)[:, None]
+    scores -= scores.max(axis=1, keepdims=True)
+    np.maximum(scores, -tuning.max_loss, out=scores)
+
+
+def _settle_han(evidence: _Evidence) -> None:
     """In a text with kana, let lines of ideographs alone (names, lists) be Japanese as well as Chinese."""
     pair = _japanese_and_chinese(evidence.languages)
-    if not pair or weights[:, pair].max() <= -1:
+    if not pair:
         return
+    weights = evidence.weights
     rows = np.flatnonzero((weights[:, pair] > -1).any(axis=1) & (evidence.letters > 0)).tolist()
     if not any(_KANA.search(evidence.texts[row]) for row in rows):
         return
@@ -549,7 +600,7 @@ def _bounds(weights: _Floats, chosen: Sequence[int]) -> _Floats:
 
 def _choose(evidence: _Evidence, proof: _Floats, chosen: list[int], tuning: _Tuning) -> list[int]:
     """Return the languages of the text: each explains at least its `min_gain` more than the others can."""
-    prices = [tuning.switch[unit.kind] for unit in evidence.units]
+    prices = [tuning.switch[kind] for kind in evidence.kinds]
     needed = _needed_gain(evidence.languages, tuning)
     best = _path_score(proof, chosen, prices)
     while len(chosen) < 8:
@@ -576,49 +627,88 @@ def _needed_gain(languages: tuple[str, ...], tuning: _Tuning) -> _Floats:
     return np.array([tuning.min_gain * (1 if name in others else tuning.rare) for name in languages], dtype=np.float32)
 
 
-def _trust(evidence: _Evidence, tuning: _Tuning) -> tuple[_Floats, _Floats]:
-    """Return how much the words of each unit tell of its language, in [0, 1], as two columns with a row per unit.
+def _most_gain(
+    evidence: _Evidence, weights: _Floats, column: int, odd: npt.NDArray[np.bool_] | None, tuning: _Tuning
+) -> float:
+    """Return a bound of what any language can explain better than this one, from the units alone that speak for it."""
+    rows = np.flatnonzero(weights[:, column] < 0)
+    if len(rows) * 2 > len(weights):
+        return math.inf
+    words = _words([evidence.texts[row] for row in rows.tolist()])
+    proof = weights[rows] * _proof(words, None if odd is None else odd[rows], tuning, remembers=False)
+    return float(_bounds(proof, [column]).max())
 
-    Names of people, places and works, known by their capitals, tell less: they are the same in many languages. The
-    first column is for telling apart languages that the document has: words on both sides of a separator tell nothing.
-    The second is for proving that it has one: words that occurred before prove nothing again.
+
+def _words(texts: Sequence[str]) -> list[list[str]]:
+    return [_WORD.findall(text) for text in texts]
+
+
+def _proof(
+    units: Sequence[Sequence[str]], odd: npt.NDArray[np.bool_] | None, tuning: _Tuning, *, remembers: bool = True
+) -> _Floats:
+    """Return how much the words of each unit prove of its language, in [0, 1], as a column.
+
+    Names of people, places and works, known by their capitals, tell less: they are the same in many languages, if not
+    in every script. Words that occurred before prove nothing again.
+
+    Args:
+        units: the words of each.
+        odd: units in a script of their own.
+        remembers: if not, no word counts as one that occurred before.
     """
     weight = tuning.name_weight
     seen: set[str] = set()
-    trust: list[float] = []
     proof: list[float] = []
-    before: list[str] = []
-    for unit, text in zip(evidence.units, evidence.texts, strict=True):
-        words = _WORD.findall(text)
-        size = sum(map(len, words)) or 1
-        telling = proving = 0.0
-        for word in words:
-            value = len(word) * (weight if word[0].isupper() else 2)
-            telling += value
-            if word not in seen:
-                proving += value
+    for words in units:
+        proving = _telling([word for word in words if word not in seen], weight)
         if words and words[0] not in seen and words[0][0].isupper():
             # What begins a sentence need not be a name.
             proving += len(words[0]) * (2 - weight)
-        if unit.kind == SEPARATOR and not set(before).isdisjoint(words):
-            trust[-1] = _unshared(before, set(words), weight)
-            trust.append(_unshared(words, set(before), weight))
-        else:
-            trust.append(telling / size)
-        proof.append(proving / size)
-        seen.update(words)
+        proof.append(proving / (len("".join(words)) or 1))
+        if remembers:
+            seen.update(words)
+    column = np.minimum(np.array(proof, dtype=np.float32), 1)
+    if odd is not None:
+        column[odd] = 1
+    return column[:, None]
+
+
+def _trust(units: Sequence[Sequence[str]], kinds: Sequence[int], tuning: _Tuning) -> _Floats:
+    """Return how much the words of each unit tell between languages that the document has, in [0, 1], as a column.
+
+    Names tell less, and words on both sides of a separator nothing.
+    """
+    weight = tuning.name_weight
+    trust: list[float] = []
+    before: Sequence[str] = ()
+    for kind, words in zip(kinds, units, strict=True):
+        own = words
+        if kind == SEPARATOR and not set(before).isdisjoint(words):
+            trust[-1] = _telling([word for word in before if word not in words], weight) / len("".join(before))
+            own = [word for word in words if word not in before]
+        trust.append(_telling(own, weight) / (len("".join(words)) or 1))
         before = words
-    both = np.minimum(np.array([trust, proof], dtype=np.float32), 1)
-    return both[0, :, None], both[1, :, None]
+    return np.minimum(np.array(trust, dtype=np.float32), 1)[:, None]
 
 
-def _unshared(words: Sequence[str], shared: Collection[str], weight: float) -> float:
-    size = sum(len(word) * (weight if word[0].isupper() else 2) for word in words if word not in shared)
-    return size / (sum(map(len, words)) or 1)
+def _telling(words: Sequence[str], weight: float) -> float:
+    """Return the letters of words, those of a name times `weight`, of others twice."""
+    names = [word for word in words if word[0].isupper()]
+    return 2 * len("".join(words)) - (2 - weight) * len("".join(names))
 
 
 def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float]) -> float:
     """Return the score of the best path through the units over these languages."""
+    if len(columns) == 2:
+        # Much the most frequent, and half the time of it: the general case with its loops unrolled.
+        one = two = 0.0
+        for (gain, other), price in zip(weights[:, columns].tolist(), prices, strict=True):
+            if one - price > two:
+                two = one - price
+            elif two - price > one:
+                one = two - price
+            one, two = one + gain, two + other
+        return max(one, two)
     scores = [0.0] * len(columns)
     for row, price in zip(weights[:, columns].tolist(), prices, strict=True):
         floor = max(scores) - price
@@ -629,12 +719,12 @@ def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float
 _Prices = list[list[float]]  # of going from the language of the row to that of the column
 
 
-def _border_mark(units: Sequence[_Unit]) -> str:
+def _border_mark(evidence: _Evidence) -> str:
     """Return the separator that enough lines have to make a pattern of it, or nothing."""
-    marks = [unit.mark for unit in units if unit.kind == SEPARATOR]
-    if len(marks) < _MIN_PATTERN_LINES:
+    if evidence.kinds.count(SEPARATOR) < _MIN_PATTERN_LINES:
         return ""
-    mark, count = Counter(marks).most_common(1)[0]
+    marks = Counter(mark for mark, kind in zip(evidence.marks, evidence.kinds, strict=True) if kind == SEPARATOR)
+    mark, count = marks.most_common(1)[0]
     return mark if count >= _MIN_PATTERN_LINES else ""
 
 
@@ -645,8 +735,8 @@ def _halves(evidence: _Evidence, proof: _Floats, mark: str, tuning: _Tuning) -> 
     languages. Nothing is returned where there is no such pattern.
     """
     behind: list[bool] = []
-    for unit in evidence.units:
-        behind.append(unit.kind != LINE and (unit.mark == mark or bool(behind and behind[-1])))
+    for kind, own in zip(evidence.kinds, evidence.marks, strict=True):
+        behind.append(kind != LINE and (own == mark or bool(behind and behind[-1])))
     side = np.array(behind)
     left, right = proof[~side].sum(axis=0), proof[side].sum(axis=0)
     first, second = int(left.argmax()), int(right.argmax())
@@ -667,8 +757,8 @@ def _follow(
     """
     rows = weights[:, chosen]
     rows = np.maximum(rows - rows.max(axis=1, keepdims=True), -tuning.max_loss)
-    marks = [unit.mark for unit in evidence.units]
-    price_of = {unit.mark: tuning.switch[unit.kind] for unit in evidence.units}
+    marks = evidence.marks
+    price_of = {mark: tuning.switch[kind] for mark, kind in zip(marks, evidence.kinds, strict=True)}
     states = range(len(chosen))
     prices = {mark: [[price * (i != j) for j in states] for i in states] for mark, price in price_of.items()}
     telling = [False, *(rows.min(axis=1) < -1.0).tolist()]
@@ -702,6 +792,8 @@ def _learned_prices(
 
 def _path(rows: Sequence[Sequence[float]], prices: Sequence[_Prices]) -> list[int]:
     """Return the states of the best path (Viterbi)."""
+    if len(rows[0]) == 2:
+        return _path_of_two(rows, prices)
     states = range(len(rows[0]))
     scores = list(rows[0])
     back: list[list[int]] = []
@@ -715,6 +807,25 @@ def _path(rows: Sequence[Sequence[float]], prices: Sequence[_Prices]) -> list[in
         scores = following
         back.append(came)
     state = max(states, key=scores.__getitem__)
+    path = [state]
+    for came in reversed(back):
+        state = came[state]
+        path.append(state)
+    path.reverse()
+    return path
+
+
+def _path_of_two(rows: Sequence[Sequence[float]], prices: Sequence[_Prices]) -> list[int]:
+    """The same for two states, with the loops over states unrolled: much the most frequent case."""
+    one, two = rows[0]
+    back: list[tuple[int, int]] = []
+    for (gain, other), ((one_one, one_two), (two_one, two_two)) in zip(rows[1:], prices[1:], strict=True):
+        stays, comes = one - one_one, two - two_one
+        goes, waits = one - one_two, two - two_two
+        back.append((int(stays < comes), int(goes < waits)))
+        one = max(stays, comes) + gain
+        two = max(goes, waits) + other
+    state = int(one < two)
     path = [state]
     for came in reversed(back):
         state = came[state]
