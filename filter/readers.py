@@ -56,6 +56,7 @@ _BOM = b"\xef\xbb\xbf"
 MAX_RAW_CHARS = 10_000
 """A rejected input is copied into the report only up to this length; it still stands where it was read from."""
 _CHUNK = 1 << 20
+_UNPACKED_BUFFER = 1 << 17
 _ZSTD_CHUNK = 1 << 12  # 4 KiB of zstd can unfold to 128 MiB, more would break the bound on memory
 _BYTES_PER_CHAR = 4  # in UTF-8, at most
 _BYTES_PER_ESCAPE = 6  # a character written as \uXXXX in JSON
@@ -296,8 +297,17 @@ class Reader:
     def _search(self, folder: str) -> Iterator[Piece]:
         failures: list[OSError] = []
         is_empty = True
-        for at, folders, names in os.walk(folder, onerror=failures.append):
+        links = _Links(folder)
+        for at, folders, names in os.walk(folder, onerror=failures.append, followlinks=True):
             folders[:] = sorted(n for n in folders if n[0] != "." and not self._is_skipped(Path(at, n)))
+            for name in list(folders):
+                verdict = links.judge(Path(at, name))
+                if verdict != "search":
+                    folders.remove(name)
+                if verdict == "loop":
+                    is_empty = False
+                    remedy = "name what you want of it by itself"
+                    yield Piece(str(Path(at, name)), problem="a link to a folder that this one is in", remedy=remedy)
             for name in sorted(names):
                 path = Path(at, name)
                 if name[0] == "." or (self.kind or _kind_and_compression(name)[0]) is None:
@@ -317,7 +327,8 @@ class Reader:
             yield Piece(folder, problem="no usable file in this folder", remedy=f"usable are {_USABLE}")
 
     def _is_skipped(self, path: Path) -> bool:
-        return self.skip is not None and path.resolve().is_relative_to(self.skip)
+        # Not Path.resolve, which raises on a link to itself before Python 3.13.
+        return self.skip is not None and Path(os.path.realpath(path)).is_relative_to(self.skip)
 
     def _read_piece(self, piece: Piece) -> Iterator[Item | Rejection]:
         path = _display(piece.path)
@@ -516,6 +527,32 @@ BROKEN = (EOFError, OSError, zlib.error)
 """What reading a damaged compressed file, or a failing disk, raises."""
 
 
+class _Links:
+    """Decides which folders are searched where links lead, so that every file is found, once, and there is an end."""
+
+    def __init__(self, folder: str) -> None:
+        self._root = Path(os.path.realpath(folder))
+        self._followed: set[Path] = set()
+
+    def judge(self, folder: Path) -> Literal["search", "known", "loop"]:
+        """Return `known` for a folder that is searched anyway, and `loop` for a link to one that holds this place."""
+        is_link = folder.is_symlink()
+        if not is_link and not self._followed:
+            return "search"
+        target = Path(os.path.realpath(folder))
+        if any(target.is_relative_to(other) for other in self._followed):
+            # What stands in a followed folder is searched there; but not as somebody else's.
+            return "known" if is_link or target in self._followed else "search"
+        if is_link:
+            if target.is_relative_to(self._root):
+                return "known"
+            here = Path(os.path.realpath(folder.parent))
+            if here.is_relative_to(target) or self._root.is_relative_to(target):
+                return "loop"
+            self._followed.add(target)
+        return "search"
+
+
 class _ZstdReader(io.RawIOBase):
     """Unpacks zstd, any number of frames; unlike zstandard's own reader it notices when the last one is cut off."""
 
@@ -622,7 +659,7 @@ def is_unicode(text: str) -> bool:
 
 def _decompressed(file: io.BufferedReader, suffix: str) -> io.BufferedReader:
     if suffix == ".gz":
-        return io.BufferedReader(cast("io.RawIOBase", _GzipReader(file)))
+        return io.BufferedReader(cast("io.RawIOBase", _GzipReader(file)), _UNPACKED_BUFFER)
     if suffix == ".zst":
         return io.BufferedReader(_ZstdReader(file))
     return file

@@ -3,6 +3,8 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -324,3 +326,51 @@ def test_plan_keeps_order_groups_small_files_and_cuts_large_ones(tmp_path):
     assert [shard[0].first for shard in shards[1:5]] == [1, 265, 529, 793]
     whole = told(read(tmp_path / "b.txt", tmp_path, "no.txt"))
     assert told(outcome for shard in shards for outcome in reader.read_shard(shard)) == whole
+
+
+def test_links_to_folders_are_followed_once_and_loops_end(tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "else" / "deep").mkdir(parents=True)
+    for name in ("in/a.txt", "in/sub/b.txt", "else/c.txt", "else/deep/d.txt"):
+        (tmp_path / name).write_text("One")
+    for link, target in (
+        ("in/again", "sub"),
+        ("in/else", "../else"),
+        ("in/else2", "../else"),
+        ("in/deep", "../else/deep"),
+        ("in/self", "."),
+        ("in/up", ".."),
+        ("else/back", "../in"),
+        ("in/sub/x.txt", "x.txt"),
+    ):
+        (tmp_path / link).symlink_to(target)
+    outcomes = read(tmp_path / "in", skip=tmp_path / "out")
+    found = [os.path.relpath(one.path, tmp_path / "in") for one in outcomes if isinstance(one, Item)]
+    assert found == ["a.txt", "deep/d.txt", "else/c.txt", "sub/b.txt"]
+    problems = {one.error.path.rpartition("/")[2]: one.error.reason for one in outcomes if isinstance(one, Rejection)}
+    assert problems["up"] == "a link to a folder that this one is in"
+    assert "Too many levels of symbolic links" in problems["x.txt"]
+    assert len(problems) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.txt.gz"])
+def test_line_of_a_gigabyte_in_a_megabyte_is_set_aside(tmp_path, name):
+    def gz(data):
+        return gzip.compress(data, mtime=0)
+
+    bomb = gz(b'{"text": "') + 1024 * gz(b"x" * (1 << 20)) + gz(b'"}\n{"text": "after"}\n')
+    assert len(bomb) < 1_200_000
+    (tmp_path / name).write_bytes(bomb)
+    code = (
+        "import sys; from filter.readers import *; from filter.config import Config;"
+        "print([one.error.reason if isinstance(one, Rejection) else one.record.text"
+        " for one in Reader(Config().max_text_chars).read(sys.argv[1:])]);"
+        "print(*[line for line in open('/proc/self/status') if line.startswith('VmHWM')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, tmp_path / name], capture_output=True, text=True, check=True)
+    outcomes, peak = ran.stdout.strip().splitlines()
+    assert "more than a text of" in outcomes
+    if ".jsonl" in name:
+        assert outcomes.endswith("'after']")
+    assert int(peak.split()[1]) < 300_000, peak
