@@ -4,12 +4,17 @@
 
 `cv` answers for each text with a model that saw neither its story nor, for genuine texts of other kinds, its source;
 `logo` with one that saw neither the generator of its machine-written sections nor its domain; `shipped` with the model
-in models/. The models of `cv` and `logo` are learned when first asked for and kept under build/cv/. The labelled data
-are looked for in $TEXTSIEVE_DATA, or in `../shared` beside the checkout.
+in models/. `datatrove_*` is what one of datatrove's filters, or any of the four, drops: whole documents; for it,
+TEXTSIEVE_DATATROVE names the Python of an environment with `pip install "datatrove[io,processing]" spacy`.
+The models of `cv` and `logo` are learned when first asked for and kept under build/cv/. The labelled data are looked
+for in $TEXTSIEVE_DATA, or in `../shared` beside the checkout.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -98,6 +103,49 @@ def word_lr(text: str) -> Spans:
             spans.append((window[0][0], end, "ai_padding" if score >= 0.97 else "human", score))
             window = []
     return spans
+
+
+def datatrove_repetition(text: str) -> Spans:
+    return _datatrove(text, ("gopher_repetition",))
+
+
+def datatrove_gopher(text: str) -> Spans:
+    return _datatrove(text, ("gopher_quality",))
+
+
+def datatrove_c4(text: str) -> Spans:
+    return _datatrove(text, ("c4_quality",))
+
+
+def datatrove_fineweb(text: str) -> Spans:
+    return _datatrove(text, ("fineweb_quality",))
+
+
+def datatrove_all(text: str) -> Spans:
+    return _datatrove(text, ("gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality"))
+
+
+def _datatrove(text: str, filters: tuple[str, ...]) -> Spans:
+    process = _datatrove_process(filters)
+    assert process.stdin and process.stdout
+    process.stdin.write(json.dumps({"text": text}) + "\n")
+    process.stdin.flush()
+    is_dropped = any(json.loads(process.stdout.readline()).values())
+    return [(0, len(text), "dropped" if is_dropped else "human", float(is_dropped))]
+
+
+@lru_cache(maxsize=1)
+def _datatrove_process(filters: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Return a process of datatrove's that says of each line of JSON why each filter drops its text."""
+    python = os.environ.get("TEXTSIEVE_DATATROVE")
+    if not python:
+        raise SystemExit("TEXTSIEVE_DATATROVE does not name the Python of an environment with datatrove")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    script = str(ROOT / "benchmarks" / "peer_datatrove.py")
+    command = [python, script, "judge", "/dev/stdin", "/dev/stdout", *filters]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
 
 
 @lru_cache(maxsize=OUTER_FOLDS)

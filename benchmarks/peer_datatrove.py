@@ -1,7 +1,7 @@
 """datatrove's four filters for texts: Gopher repetition, Gopher quality, C4 and FineWeb, with their own defaults.
 
     PYTHON benchmarks/peer_datatrove.py chain   IN.jsonl FOLDER      # as people run them: reader, filters, writer
-    PYTHON benchmarks/peer_datatrove.py judge   IN.jsonl OUT.jsonl   # what each says of each text, by itself
+    PYTHON benchmarks/peer_datatrove.py judge   IN.jsonl OUT.jsonl [FILTER...]   # what each says of each text
     PYTHON benchmarks/peer_datatrove.py measure IN.jsonl OUT.jsonl   # the numbers that they compare with their limits
 
 PYTHON is that of an environment with `pip install "datatrove[io,processing]" spacy`, whose dependencies are too many to
@@ -123,12 +123,13 @@ def main():
     if what == "chain":
         chain(source, target)
         return
-    filters = {name: filter_() for name, filter_ in FILTERS.items()}
+    filters = {name: FILTERS[name]() for name in sys.argv[4:] or FILTERS}
     with source.open(encoding="utf-8") as lines, target.open("w", encoding="utf-8") as out:
         for line in lines:
             text = json.loads(line)["text"]
             answer = judge(text, filters) if what == "judge" else measure(text)
             out.write(json.dumps(answer) + "\n")
+            out.flush()  # someone may be waiting for it
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 Each row is one run of a script in DATA/../eval against an adapter; `cross-validated` means that no document is judged
 by a model that has seen its site (clean) or its story (classify). Prints Markdown, and writes docs/quality.json. Peers
 that are not installed are left out with a word; `pip install -e ".[bench]"` installs them (with pip 24 or later).
+datatrove needs an environment of its own, `pip install "datatrove[io,processing]" spacy`: TEXTSIEVE_DATATROVE, or
+--datatrove, names its Python.
 """
 
 from __future__ import annotations
@@ -59,6 +61,11 @@ TABLES = {
         [
             ("phrase list", "benchmarks.adapters_classify:phrase_list"),
             ("word 1–2-grams + logistic regression (cross-validated)", "benchmarks.adapters_classify:word_lr"),
+            ("datatrove: Gopher repetition", "benchmarks.adapters_classify:datatrove_repetition"),
+            ("datatrove: Gopher quality", "benchmarks.adapters_classify:datatrove_gopher"),
+            ("datatrove: C4", "benchmarks.adapters_classify:datatrove_c4"),
+            ("datatrove: FineWeb", "benchmarks.adapters_classify:datatrove_fineweb"),
+            ("datatrove: any of the four", "benchmarks.adapters_classify:datatrove_all"),
             ("textsieve (cross-validated by story)", "benchmarks.adapters_classify:cv"),
             ("textsieve (one generator, one domain left out)", "benchmarks.adapters_classify:logo"),
         ],
@@ -163,9 +170,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=[])
     parser.add_argument("--data", type=Path, default=shared_dir() / "data", help="labelled data; scripts in ../eval")
+    parser.add_argument("--datatrove", metavar="PYTHON", help="that of the environment with datatrove")
     parser.add_argument("--limit", type=int, default=0, help="documents per run, for a quick look")
     parser.add_argument("--only", default="", help="run only the rows whose name holds this")
     arguments = parser.parse_args()
+    if arguments.datatrove:
+        os.environ["TEXTSIEVE_DATATROVE"] = arguments.datatrove
     written = ROOT / "docs" / "quality.json"
     figures = {}
     for table in arguments.tables or TABLES:
@@ -179,6 +189,8 @@ def main():
                 print(f"({name}: left out: {problem})", file=sys.stderr)
                 continue
             cells = ROWS[table](result)
+            if name.startswith("datatrove"):
+                cells["MB/s"] = None  # it works in another process; benchmarks.throughput measures it
             if header is None:
                 header = list(cells)
                 print(f"\n| {table} | " + " | ".join(header) + " |\n|---" * 1 + "|---:" * len(header) + "|")

@@ -219,6 +219,12 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
         "--second-opinion", action="store_true", default=None, help="note what langdetect says of each part's language"
     )
     group.add_argument(
+        "--review", action="store_true", default=None, help="also list what is only a little suspicious, to look at"
+    )
+    group.add_argument(
+        "--measures", action="store_true", default=None, help="add numbers about quality (Gopher, C4, FineWeb and more)"
+    )
+    group.add_argument(
         "--policy",
         action="append",
         default=[],
@@ -231,7 +237,7 @@ def _config(options: argparse.Namespace) -> Config:
     config = Config.from_toml(options.config) if options.config else Config()
     given: dict[str, Any] = {
         name: getattr(options, name)
-        for name in ("preset", "detector", "extractor", "min_part_chars", "second_opinion")
+        for name in ("preset", "detector", "extractor", "min_part_chars", "second_opinion", "review", "measures")
         if getattr(options, name) is not None
     }
     for name, option in _LANGUAGE_LISTS.items():

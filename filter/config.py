@@ -42,6 +42,9 @@ class Config:
         drop_languages: parts in these languages are dropped.
         min_part_chars: shorter parts are dropped.
         second_opinion: whether each part says what langdetect thinks of its language.
+        review: whether sections that are not suspicious enough for a flag, but more so than 99 % of genuine ones, are
+            listed for people to look at.
+        measures: whether each part comes with the numbers of `filter.quality`.
         extractor: what takes the main text out of HTML: trafilatura, or resiliparse (many times faster, less precise).
         page_timeout_s: a page of HTML that takes longer is rejected; None for no limit.
         max_html_bytes: a larger page is rejected; text that is no longer bytes counts as UTF-8.
@@ -62,6 +65,8 @@ class Config:
     drop_languages: tuple[str, ...] = ()
     min_part_chars: int = 0
     second_opinion: bool = False
+    review: bool = False
+    measures: bool = False
     extractor: Extractor = "trafilatura"
     page_timeout_s: float | None = 30.0
     max_html_bytes: int = 10_000_000
@@ -79,8 +84,9 @@ class Config:
         limit = self.page_timeout_s
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0):
             raise ConfigError(f"page_timeout_s = {limit!r}: use a number of seconds above 0")
-        if not isinstance(self.second_opinion, bool):
-            raise ConfigError(f"second_opinion = {self.second_opinion!r}: use true or false")
+        for name in ("second_opinion", "review", "measures"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} = {getattr(self, name)!r}: use true or false")
         for name in ("languages", "keep_languages", "drop_languages"):
             tags = getattr(self, name)
             wrong = [tag for tag in tags if not isinstance(tag, str) or not _TAG.fullmatch(tag)]

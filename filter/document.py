@@ -141,6 +141,7 @@ class PartNote(NamedTuple):
     translation_score: float | None = None
     second_opinion: str | None = None
     verdict: Verdict = Verdict()
+    measures: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class Part:
         translation_score: how sure that is, in [0, 1].
         second_opinion: what langdetect says of the language: `agrees`, `differs: xx` or `unsupported`; if asked for.
         verdict: whether the options ask for this part, and if not, why.
+        measures: numbers about the quality of its text, from `filter.quality`; if asked for.
     """
 
     lang: str
@@ -167,6 +169,7 @@ class Part:
     translation_score: float | None = None
     second_opinion: str | None = None
     verdict: Verdict = field(default_factory=Verdict)
+    measures: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,8 @@ class Document:
         verdict: keep or drop, and why.
         policy: what `removed`, `flagged` and `parts()` do with each label unless told otherwise.
         notes: what is known of each part, by language.
+        review: content spans that people should look at, as they would be labelled if the model were bolder: an
+            annotation beside the partition, in which they stay content; None when nobody asked.
     """
 
     text: str
@@ -191,6 +196,7 @@ class Document:
     verdict: Verdict = field(default_factory=Verdict)
     policy: Policy = field(default_factory=Policy)
     notes: Mapping[str, PartNote] = field(default_factory=dict)
+    review: tuple[Span, ...] | None = None
 
     def with_spans(self, spans: Iterable[Span]) -> Document:
         """Return the document with another partition of the same text.

@@ -97,8 +97,12 @@ def _blocks(document: Document) -> Iterator[list[Span]]:
     """Group spans that follow one another and say the same, so that their gutter stands once."""
 
     def key(span: Span) -> tuple[object, ...]:
-        return span.label, span.lang, span.category, span.source, span.reasons, span.label != "content" and span.score
+        weak = review.get(span.start)
+        is_marked = span.label != "content"
+        noted = (weak.label, weak.reasons, weak.score) if weak else None
+        return span.label, span.lang, span.category, span.source, span.reasons, is_marked and span.score, noted
 
+    review = {span.start: span for span in document.review or ()}
     for _, spans in groupby(document.spans, key=key):
         yield list(spans)
 
@@ -148,6 +152,11 @@ class _Block:
             has_blank_line = text[len(text.rstrip()) :].count("\n") > 1
             if has_blank_line and number < len(self.spans) - 1:
                 lines.append(Text())
+        weak = next((weak for weak in self.document.review or () if weak.start == span.start), None)
+        if weak is not None:
+            reasons = f" — {'; '.join(weak.reasons)}" if weak.reasons else ""
+            note = f"? {_NAMES[weak.label]} {weak.score:.2f}, to look at{reasons}"
+            lines += Text(_visible(note), "italic dim").wrap(console, width)
         if span.label != "content":
             reasons = f" — {'; '.join(span.reasons)}" if span.reasons else ""
             cause = Text(f"↳ {_visible(span.source + reasons)}", "italic dim")

@@ -15,7 +15,23 @@ _OPINION_CHARS = 3000  # langdetect is slow, and no surer after more
 
 def note_parts(documents: Sequence[Document], config: Config) -> list[Document]:
     """Return the documents with a note on each part."""
-    return [_noted(document, config) for document in documents]
+    noted = [_noted(document, config) for document in documents]
+    return _measured(noted) if config.measures else noted
+
+
+def _measured(documents: Sequence[Document]) -> list[Document]:
+    from .quality import measures
+
+    columns = measures([part.text for document in documents for part in document.parts()])
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    found = []
+    for document in documents:
+        notes = {
+            part.lang: document.notes[part.lang]._replace(measures=dict(zip(columns, next(rows), strict=True)))
+            for part in document.parts()
+        }
+        found.append(replace(document, notes=notes))
+    return found
 
 
 def _noted(document: Document, config: Config) -> Document:

@@ -33,7 +33,7 @@ MAX_TEXT_CHARS = 200_000
 
 def classify_sections(documents: Sequence[Document], config: Config) -> list[Document]:
     """Return the documents with machine-written filler, spam and broken text labelled as such."""
-    return mark_sections(documents, _model())
+    return mark_sections(documents, _model(), review=config.review)
 
 
 @lru_cache(maxsize=1)
@@ -58,23 +58,29 @@ class Piece(NamedTuple):
     borders: list[int]
 
 
-def mark_sections(documents: Sequence[Document], model: SectionModel) -> list[Document]:
-    """Return the documents as `classify_sections` does, with a given model.
+def mark_sections(documents: Sequence[Document], model: SectionModel, *, review: bool = False) -> list[Document]:
+    """Return the documents as `classify_sections` does, with a given model; `review` as in Config.
 
     Every part of the text is judged by itself: filler among the content of one language, spam among all content.
     """
     marks: list[dict[int, Span]] = [{} for _ in documents]
+    weak: list[dict[int, Span]] | None = [{} for _ in documents] if review else None
     done: set[int] = set()
     for pieces in _batches(_pieces(documents, by_language=False)):
         _mark_broken(documents, pieces, marks)
-        _mark_offers(documents, pieces, marks, model)
+        _mark_offers(documents, pieces, marks, weak, model)
         # A long document has pieces in several batches; its languages are gone through once.
         numbers = [number for number in dict.fromkeys(piece.document for piece in pieces) if number not in done]
         done.update(numbers)
         for lang in model.evidence:
             found = _pieces([documents[number] for number in numbers], by_language=True, lang=lang)
             for part in _batches(piece._replace(document=numbers[piece.document]) for piece in found):
-                _mark_padding(documents, part, marks, model, lang)
+                _mark_padding(documents, part, marks, weak, model, lang)
+    if weak is not None:
+        documents = [
+            replace(document, review=tuple(span for i, span in sorted(found.items()) if i not in marked))
+            for document, found, marked in zip(documents, weak, marks, strict=True)
+        ]
     return [
         document.with_spans(marked.get(i, span) for i, span in enumerate(document.spans)) if marked else document
         for document, marked in zip(documents, marks, strict=True)
@@ -82,28 +88,53 @@ def mark_sections(documents: Sequence[Document], model: SectionModel) -> list[Do
 
 
 def _mark_offers(
-    documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]], model: SectionModel
+    documents: Sequence[Document],
+    pieces: Sequence[Piece],
+    marks: list[dict[int, Span]],
+    weak: list[dict[int, Span]] | None,
+    model: SectionModel,
 ) -> None:
     for found in model.find_offers([piece.text for piece in pieces]):
-        if found.odds >= model.settings["offer_odds"]:
+        target = _target(found, model.settings["offer_odds"], marks, _review_odds(model, "offers"), weak)
+        if target is not None:
             piece = pieces[found.document]
             # A bare link, such as that of a source, offers nothing.
             if len(_LINK.sub(" ", _section_text(piece, found)).split()) < MIN_OFFER_WORDS:
                 continue
             chance = model.chance(found.odds, "offers")
-            _mark(documents, marks, piece, found, "spam", chance, _offer_reasons(piece, found))
+            _mark(documents, target, piece, found, "spam", chance, _offer_reasons(piece, found))
 
 
 def _mark_padding(
-    documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]], model: SectionModel, lang: str
+    documents: Sequence[Document],
+    pieces: Sequence[Piece],
+    marks: list[dict[int, Span]],
+    weak: list[dict[int, Span]] | None,
+    model: SectionModel,
+    lang: str,
 ) -> None:
     texts = [piece.text for piece in pieces]
     for found in model.candidates(texts, lang, [_model_borders(piece) for piece in pieces]):
-        if found.odds >= model.settings["threshold"][lang]:
+        target = _target(found, model.settings["threshold"][lang], marks, _review_odds(model, lang), weak)
+        if target is not None:
             piece = pieces[found.document]
             chance = model.chance(found.odds, "padding")
             reasons = _reasons(piece, found, model.evidence[lang])
-            _mark(documents, marks, piece, found, "ai_padding", chance, reasons)
+            _mark(documents, target, piece, found, "ai_padding", chance, reasons)
+
+
+def _target(
+    found: Found, odds: float, marks: list[dict[int, Span]], weak_odds: float, weak: list[dict[int, Span]] | None
+) -> list[dict[int, Span]] | None:
+    """Return the marks that a section belongs to: flags, those for people to look at, or none."""
+    if found.odds >= odds:
+        return marks
+    return weak if found.odds >= weak_odds else None
+
+
+def _review_odds(model: SectionModel, kind: str) -> float:
+    # A model learned before there was such a limit has none.
+    return float(model.settings.get("review", {}).get(kind, "inf"))
 
 
 def _pieces(documents: Sequence[Document], *, by_language: bool, lang: str = "") -> Iterator[Piece]:

@@ -456,7 +456,7 @@ def learn_all(examples: Sequence[Example], *, log: Any = None) -> Trained:
     found, right_offers = _offers_found(model, offer_corpus, offer_scores)
     settings["calibration"]["offers"] = _calibrate(found, right_offers)
     settings["offer_odds"], scores["spam"] = _offer_threshold(model, offer_corpus, offer_scores)
-    settings["review"] = _review_thresholds(learned, model, settings, offer_corpus, offer_scores)
+    settings["review"], scores["review"] = _review_thresholds(learned, model, settings, offer_corpus, offer_scores)
     reliability = _reliability(odds, right, settings["calibration"]["padding"])
     return Trained(replace(model, settings=settings), scores, reliability)
 
@@ -609,20 +609,23 @@ MAX_REVIEW_SHARE, MAX_REVIEW_OFFER_SHARE = 0.008, 0.002
 
 def _review_thresholds(
     learned: Learned, model: SectionModel, settings: dict[str, Any], c: Corpus, scores: Floats
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, float]]:
     """Return, for each language and for `offers`, the log odds from which a section is marked for people to look at.
 
     The lowest at which the model, on what it did not see, marks no more than that share of genuine sections; never
-    above the threshold for flags.
+    above the threshold for flags. Also, which shares of filler and of genuine sections are then marked or flagged.
     """
     limits = [round(float(limit), 1) for limit in np.arange(-4.0, 9.01, 0.1)]
     found = model.segment_offers(c.lines, scores)
     rates = (limit for limit in limits if _offer_rates(c, found, limit)["genuine"] <= MAX_REVIEW_OFFER_SHARE)
     chosen = {"offers": min(settings["offer_odds"], next(rates, limits[-1]))}
+    marked = {f"offers_{name}": share for name, share in _offer_rates(c, found, chosen["offers"]).items()}
     for lang, flag in settings["threshold"].items():
         rates = (limit for limit in limits if flag_rates(learned, lang, limit)["genuine"] <= MAX_REVIEW_SHARE)
         chosen[lang] = min(flag, next(rates, limits[-1]))
-    return chosen
+        shares = flag_rates(learned, lang, chosen[lang])
+        marked |= {f"{lang}_{name}": shares[name] for name in ("found", "genuine")}
+    return chosen, marked
 
 
 MAX_OFFER_SHARE = 0.0008

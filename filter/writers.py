@@ -195,10 +195,22 @@ def part_records(
             "flags": [_span_record(span) for span in part.spans if span in flagged],
             "removed": [_span_record(span, document.text if removed_text else None, True) for span in removed],
             "verdict": _verdict_record(document.verdict, part.verdict),
+            **_asked_for(document, part),
             **common,
         }
         for part_id, part, removed in zip(ids, parts, removals, strict=True)
     ]
+
+
+def _asked_for(document: Document, part: Part) -> dict[str, Any]:
+    """Return the fields that are there only when asked for."""
+    fields: dict[str, Any] = {}
+    if document.review is not None:
+        starts = {span.start for span in part.spans}
+        fields["review"] = [_span_record(span) for span in document.review if span.start in starts]
+    if part.measures is not None:
+        fields["measures"] = {name: _rounded(value) for name, value in part.measures.items()}
+    return fields
 
 
 def _verdict_record(document: Verdict, part: Verdict) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from filter import section_features as sf
 from filter.config import Config
 from filter.document import Document, Span
 from filter.section_model import Evidence, Trees, runs
-from filter.sections import classify_sections
+from filter.sections import _model, classify_sections, mark_sections
 from filter.segment import segment
 
 from .conftest import cases
@@ -75,6 +75,24 @@ def test_filler_is_not_looked_for_in_a_language_without_machine_written_training
     assert not any(span.label == "ai_padding" for span in document.spans)
 
 
+def test_review_lists_what_is_nearly_flagged_and_leaves_the_partition_alone():
+    text = (ROOT / "seeds" / "002_7a8349eba1df39b9.txt").read_text(encoding="utf-8")
+    document = segment(Document(text))
+    document = document.with_spans(replace(span, lang="en") for span in document.spans)
+    limits = {"en": 2.0, "offers": 3.0}
+    bold = replace(_model(), settings=_model().settings | {"threshold": limits, "offer_odds": 3.0, "review": limits})
+    shy = replace(bold, settings=bold.settings | {"threshold": {"en": 99.0}, "offer_odds": 99.0})
+    (flagged,) = mark_sections([document], bold)
+    (listed,) = mark_sections([document], shy, review=True)
+    flags = [span for span in flagged.flagged if span.source == "model:sections"]
+    assert flags and flagged.review is None
+    assert listed.review == tuple(flags)
+    assert not any(span.source == "model:sections" for span in listed.spans)
+    # What is flagged need not be looked for again.
+    (both,) = mark_sections([document], bold, review=True)
+    assert both.review == () and both.spans == flagged.spans
+
+
 HOSTILE = {
     "empty": "",
     "blanks": " \n\t\n ",
@@ -87,6 +105,11 @@ HOSTILE = {
     "astral": "😀🏳️‍🌈𒀀 " * 2000,
     "scripts": "ありがとう สวัสดี שלום مرحبا Ողջույն\n" * 50,
     "many short lines": "a\n" * 20_000,
+    "numbers": "1,000.50 " * 100_000,
+    "combining marks": "a" + "\u0301" * 100_000,
+    "marks that turn the direction": "\u202e\u202d\u200f" * 10_000,
+    "a script without training text": "ᏣᎳᎩ ᎦᏬᏂᎯᏍᏗ ᎠᎴ ᏗᎪᏪᎵ " * 500,
+    "private use": "\ue000\uf8ff " * 5000,
     "form feeds inside a line": "one\x0ctwo\x85three\u2028four " * 30,
 }
 
@@ -96,6 +119,24 @@ HOSTILE = {
 def test_hostile_text_is_labelled_or_left_alone(text, lang):
     document = classified(text, lang)
     assert "".join(document.text[s.start : s.end] for s in document.spans) == text
+
+
+LONG = {
+    "one letter": "a" * 1_000_000,
+    "one sign": "-" * 1_000_000,
+    "one ideograph": "税" * 500_000,
+    "one accented letter": "é" * 500_000,
+    "one word": "word " * 100_000,
+    "broken encoding": "Ã©" * 200_000,
+    "dots": "a." * 200_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG.keys())
+def test_long_lines_take_no_longer_than_their_length(text):
+    # Whatever grows faster than the text would not come to an end here.
+    (span,) = classified(text).spans
+    assert (span.start, span.end) == (0, len(text))
 
 
 @given(st.lists(st.text(max_size=60), max_size=8))

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from filter import Config, Document, Policy, Span, Verdict
 from filter.command import main
+from filter.document import PartNote
 from filter.errors import InputError, UsageError
+from filter.quality import MEASURES, measures
 from filter.readers import Item, Record, Rejection
 from filter.writers import FolderWriter, StreamWriter, Unique, dumps, part_records, safe_name
 
@@ -84,6 +87,21 @@ def test_records_follow_the_published_schema(tmp_path):
     for item, doc in ((ITEM, document()), (Item(Record(text=""), "-"), nothing_kept), (ITEM, document("", ()))):
         for record in part_records(doc, item, Unique().take):
             validator.validate(json.loads(dumps(record)))
+
+
+def test_what_is_only_there_when_asked_for_follows_the_schema_too():
+    validator = jsonschema.Draft202012Validator(schema())
+    weak = Span(0, 4, "ai_padding", "en", 0.6, "model:sections", reasons=("stock phrases",))
+    doc = document(review=(weak,))
+    numbers = {name: float(column[0]) for name, column in measures(["One"]).items()}
+    doc = replace(doc, notes={"en": PartNote(measures=numbers)})
+    english, spanish = (json.loads(dumps(record)) for record in part_records(doc, ITEM, Unique().take))
+    validator.validate(english)
+    validator.validate(spanish)
+    assert [(span["start"], span["label"], span["score"]) for span in english["review"]] == [(0, "ai_padding", 0.6)]
+    assert spanish["review"] == [] and english["flags"] == []
+    assert english["measures"]["words"] == 1 and "measures" not in spanish
+    assert list(schema()["$defs"]["measures"]["properties"]) == list(MEASURES)
 
 
 def test_schema_refuses_what_is_not_a_record():
