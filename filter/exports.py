@@ -110,13 +110,13 @@ def _read_parquet(path: Path) -> Iterator[dict[str, Any] | InputError]:
         yield InputError(error.reason, path=str(path), remedy=error.remedy)
 
 
-def _columns() -> list[str]:
-    schema = json.loads((Path(__file__).parent / "output.schema.json").read_text(encoding="utf-8"))
-    return list(schema["properties"])
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((Path(__file__).parent / "output.schema.json").read_text(encoding="utf-8"))
+    return schema
 
 
 def _write_csv(records: Iterator[dict[str, Any]], target: Path) -> None:
-    columns = _columns()
+    columns = list(_schema()["properties"])
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(columns)
@@ -143,6 +143,7 @@ def _read_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
     from .arrow import is_text
     from .tables import read_rows
 
+    required = _schema()["required"]
     with path.open("rb") as file:
         for row in read_rows(file, str(path), ",", _MAX_CELL):
             if isinstance(row, InputError):
@@ -150,7 +151,9 @@ def _read_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
                 continue
             number, cells = row
             try:
-                record = {name: _value(cell, is_text(name)) for name, cell in cells.items()}
+                # A field that may be missing is empty in a table.
+                kept = {name: cell for name, cell in cells.items() if cell or name in required}
+                record = {name: _value(cell, is_text(name)) for name, cell in kept.items()}
             except (ValueError, KeyError) as error:
                 reason = f"not a record ({error})"
                 yield InputError(reason, path=str(path), line=number, remedy="run textsieve run again")
