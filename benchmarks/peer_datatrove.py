@@ -3,6 +3,7 @@
     PYTHON benchmarks/peer_datatrove.py chain   IN.jsonl FOLDER      # as people run them: reader, filters, writer
     PYTHON benchmarks/peer_datatrove.py judge   IN.jsonl OUT.jsonl [FILTER...]   # what each says of each text
     PYTHON benchmarks/peer_datatrove.py measure IN.jsonl OUT.jsonl   # the numbers that they compare with their limits
+    PYTHON benchmarks/peer_datatrove.py lines                        # from text to text: which lines C4 keeps
 
 PYTHON is that of an environment with `pip install "datatrove[io,processing]" spacy`, whose dependencies are too many to
 share ours; so this file imports nothing of this project. It was written for datatrove 0.10.
@@ -118,7 +119,23 @@ def measure(text):
     return numbers
 
 
+def serve_lines():
+    """Answer each text on standard input, in JSON, with a list of truths: whether the filter keeps each line."""
+    c4 = C4QualityFilter(min_num_sentences=-1, filter_curly_bracket=False, filter_lorem_ipsum=False)
+
+    def keeps(line):
+        document = Document(text=line, id="0")
+        c4.filter(document)
+        return bool(document.text)
+
+    for row in sys.stdin:
+        print(json.dumps([bool(line.strip()) and keeps(line) for line in json.loads(row).split("\n")]), flush=True)
+
+
 def main():
+    if sys.argv[1] == "lines":
+        serve_lines()
+        return
     what, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     if what == "chain":
         chain(source, target)

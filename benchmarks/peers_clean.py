@@ -5,7 +5,13 @@ The line rules are written anew from the papers that describe them.
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+from functools import lru_cache
+
+from benchmarks import ROOT
 
 # Raffel et al. 2020, section 2.2 ("C4"): a line stays if it ends in a terminal mark and has five words, and if it holds
 # none of these words.
@@ -54,6 +60,34 @@ def refinedweb_lines(text):
     return _kept(text, keeps)
 
 
+@lru_cache(maxsize=1)
+def _datatrove():
+    python = os.environ.get("TEXTSIEVE_DATATROVE")
+    if not python:
+        raise RuntimeError("name the Python of an environment with datatrove in TEXTSIEVE_DATATROVE")
+    script = str(ROOT / "benchmarks" / "peer_datatrove.py")
+    return subprocess.Popen(
+        [python, script, "lines"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", bufsize=1
+    )
+
+
+def c4_datatrove(text):
+    """Return the lines that datatrove's own C4 filter keeps, without its conditions on whole documents."""
+    peer = _datatrove()
+    peer.stdin.write(json.dumps(text) + "\n")
+    peer.stdin.flush()
+    kept = iter(json.loads(peer.stdout.readline()))
+    return _kept(text, lambda line: next(kept))
+
+
+def winnow(text):
+    """Return what winnow-md leaves of a text, at its most aggressive; it is made for Markdown."""
+    import winnow
+
+    # Markdown joins lines to paragraphs, so each becomes one.
+    return winnow.clean(text.replace("\n", "\n\n"), aggressiveness=1.0).markdown
+
+
 def trafilatura_default(html):
     import trafilatura
 
@@ -64,6 +98,32 @@ def trafilatura_recall(html):
     import trafilatura
 
     return trafilatura.extract(html, favor_recall=True)
+
+
+def trafilatura_precision(html):
+    import trafilatura
+
+    return trafilatura.extract(html, favor_precision=True)
+
+
+def refinedweb_html(html):
+    """Return what Penedo et al. do with a page: trafilatura, then their corrections line by line."""
+    text = trafilatura_no_comments(html) or ""
+    return "\n".join(text[start:end] for start, end in refinedweb_lines(text))
+
+
+def c4_html(html):
+    """Return all visible text of a page, as in a WET file, after the line rules of C4."""
+    from resiliparse.extract.html2text import extract_plain_text
+
+    text = extract_plain_text(html, main_content=False)
+    return "\n".join(text[start:end] for start, end in c4_lines(text))
+
+
+def boilerpy3(html):
+    from boilerpy3 import extractors
+
+    return extractors.ArticleExtractor(raise_on_failure=False).get_content(html)
 
 
 def trafilatura_fast(html):

@@ -27,7 +27,9 @@ TABLES = {
         ["score_clean.py", "text", "--views", "trec,rmain,read"],
         [
             ("C4 line rules", "benchmarks.peers_clean:c4_lines"),
+            ("C4 line rules, datatrove's", "benchmarks.peers_clean:c4_datatrove"),
             ("RefinedWeb-style line rules", "benchmarks.peers_clean:refinedweb_lines"),
+            ("winnow-md, most aggressive", "benchmarks.peers_clean:winnow"),
             ("rules alone", "benchmarks.adapters_clean_rules:clean"),
             ("line model alone, balanced (cross-validated)", "benchmarks.adapters_clean:lines_cv"),
             ("textsieve, gentle (cross-validated)", "benchmarks.adapters_clean:clean_cv"),
@@ -46,9 +48,13 @@ TABLES = {
     "html": (
         ["score_clean.py", "html"],
         [
+            ("all text, C4 line rules", "benchmarks.peers_clean:c4_html"),
             ("jusText, English list", "benchmarks.peers_clean:justext_good"),
             ("readability-lxml", "benchmarks.peers_clean:readability"),
             ("resiliparse, main content", "benchmarks.peers_clean:resiliparse_main"),
+            ("boilerpy3, articles", "benchmarks.peers_clean:boilerpy3"),
+            ("trafilatura and RefinedWeb-style line rules", "benchmarks.peers_clean:refinedweb_html"),
+            ("trafilatura, precision", "benchmarks.peers_clean:trafilatura_precision"),
             ("trafilatura, fast", "benchmarks.peers_clean:trafilatura_fast"),
             ("trafilatura, recall", "benchmarks.peers_clean:trafilatura_recall"),
             ("trafilatura, default", "benchmarks.peers_clean:trafilatura_default"),

@@ -76,6 +76,16 @@ def test_phrases_that_no_rule_was_written_from_are_found(category: str) -> None:
     assert len(missed) <= (1 - MIN_RECALL) * len(rows), missed
 
 
+@pytest.mark.parametrize(("half", "least"), [("seen", 0.9), ("held", 0.64)])
+def test_phrases_of_other_software_are_found_in_every_language(half: str, least: float) -> None:
+    lines = (Path(__file__).parent / "cases" / "phrases_held.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if row["half"] == half]
+    assert {row["lang"] for row in rows} == set(LANGUAGES)
+    matches = load_packs().match([row["text"] for row in rows])
+    found = sum(match is not None for match in matches)
+    assert found >= least * len(rows), f"{found} of {len(rows)}"
+
+
 def test_prose_about_the_same_things_is_spared() -> None:
     rows = [row for row in phrases() if row["category"] == "content"]
     matches = load_packs().match([row["text"] for row in rows])
