@@ -2,12 +2,15 @@
 
 import functools
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from filter import Config
+
+from .conftest import ROOT
 
 pa = pytest.importorskip("pyarrow")
 arrow = pytest.importorskip("filter.arrow")
@@ -206,3 +209,40 @@ process.start()
     assert item["parts"][0]["text"].strip() == STORY.strip()
     assert "Deprecat" not in ran.stderr, ran.stderr
     assert scrapy.__version__
+
+
+def examples():
+    text = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    for section in text.split("\n## ")[1:]:
+        name = section.splitlines()[0]
+        for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL), 1):
+            yield pytest.param(block, id=f"{name} {number}")
+
+
+@pytest.mark.parametrize("block", list(examples()))
+def test_example_in_the_documentation_runs(block, tmp_path, monkeypatch):
+    from pyarrow.parquet import write_table
+
+    for module in dict.fromkeys(re.findall(r"^(?:import|from) (\w+)", block, re.MULTILINE)):
+        pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    write_table(pa.table(ROWS), "articles.parquet")
+    with (tmp_path / "articles.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(
+            json.dumps(dict(zip(ROWS, row, strict=True))) + "\n" for row in zip(*ROWS.values(), strict=True)
+        )
+    scope = {}
+    exec(compile(block, "docs/integrations.md", "exec"), scope)
+    if "parts.parquet" in block:
+        check(pa.parquet.read_table("parts.parquet").to_pylist())
+    if "spanish" in scope:
+        assert scope["spanish"]["text"].to_list() == [SPANISH]
+    if "kept AS" in block:
+        assert scope["connection"].sql("SELECT id FROM kept ORDER BY id").fetchall() == [("a",), ("b#en",), ("b#es",)]
+    if "LocalPipelineExecutor" in block:
+        assert list((tmp_path / "kept").iterdir())
+    for engine in ("spark", "ray"):
+        if engine in scope:
+            assert pa.parquet.read_table("parts").num_rows == len(EXPECTED)
+            getattr(scope[engine], "stop", getattr(scope[engine], "shutdown", None))()
