@@ -121,6 +121,13 @@ def test_hostile_text_is_labelled_or_left_alone(text, lang):
     assert "".join(document.text[s.start : s.end] for s in document.spans) == text
 
 
+def test_shipped_model_knows_what_to_list_for_review():
+    settings = _model().settings
+    assert set(settings["review"]) == {*settings["threshold"], "offers"}
+    assert settings["review"]["offers"] <= settings["offer_odds"]
+    assert all(settings["review"][lang] <= limit for lang, limit in settings["threshold"].items())
+
+
 LONG = {
     "one letter": "a" * 1_000_000,
     "one sign": "-" * 1_000_000,
