@@ -16,7 +16,7 @@ from .pipeline import prepare, run_stages
 from .readers import MAX_RAW_CHARS, Item, Rejection
 from .writers import Summary, Writer
 
-__all__ = ["Analysed", "analyse", "run"]
+__all__ = ["Analysed", "Outcome", "analyse", "check_read", "prepare_items", "rejection", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,22 @@ def run(
             try:
                 writer.write(outcome.document, outcome.item)
             except InputError as error:
-                outcome = _rejection(outcome.item, error)
+                outcome = rejection(outcome.item, error)
         if isinstance(outcome, Rejection):
             writer.reject(outcome)
         report(outcome)
-    summary = writer.summary
+    check_read(writer.summary)
+    return writer.summary
+
+
+def check_read(summary: Summary) -> None:
+    """Check that a run read anything.
+
+    Raises:
+        UsageError: nothing at all could be read.
+    """
     if summary.rejected == summary.unreadable and not summary.documents:
         raise UsageError("nothing could be read; name files or folders that exist")
-    return summary
 
 
 def prepare_items(items: Iterable[Item | Rejection], config: Config) -> Iterator[Outcome]:
@@ -114,11 +122,11 @@ def _prepared(item: Item, config: Config) -> Outcome:
             item = replace(item, record=replace(item.record, text=document.text, html=None))
         return Analysed(document, item)
     except InputError as error:
-        return _rejection(item, error)
+        return rejection(item, error)
     except (TextsieveError, ImportError, MemoryError):  # no fault of the document
         raise
     except Exception as error:
-        return _rejection(item, _internal(error))
+        return rejection(item, _internal(error))
 
 
 def _analysed(outcomes: list[Outcome], config: Config) -> Iterator[Outcome]:
@@ -133,7 +141,7 @@ def _analysed(outcomes: list[Outcome], config: Config) -> Iterator[Outcome]:
             for outcome in outcomes:
                 yield from _analysed([outcome], config)
         else:
-            yield _rejection(analysed[0].item, _internal(error))
+            yield rejection(analysed[0].item, _internal(error))
         return
     for outcome in outcomes:
         yield Analysed(next(documents), outcome.item) if isinstance(outcome, Analysed) else outcome
@@ -145,7 +153,8 @@ def _internal(error: Exception) -> InputError:
     return InputError(" ".join(reason.split()), remedy="report it together with this input")
 
 
-def _rejection(item: Item, error: InputError) -> Rejection:
+def rejection(item: Item, error: InputError) -> Rejection:
+    """Return the rejection of an item, with the place of the item and, if it is short, its text."""
     raw = item.record.html if item.record.text is None else item.record.text
     placed = InputError(error.reason, path=item.path, line=item.line, remedy=error.remedy)
     return Rejection(placed, raw if isinstance(raw, str) and len(raw) <= MAX_RAW_CHARS else None)

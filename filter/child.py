@@ -1,8 +1,8 @@
 """Calls a function in a child process that can be killed, for work that may never end.
 
-One child serves one process, call after call; it is started when first needed and replaced after it was killed. It
-dies with its parent: it ends when the pipe from the parent closes, and a timer of the operating system ends it in the
-midst of work.
+A `Child` answers one call after another. `call` keeps one for the whole process: it is started when first needed and
+replaced after it was killed. A child dies with its parent: it ends when the pipe from the parent closes, and a timer of
+the operating system ends it in the midst of work.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from .errors import InputError
 
-__all__ = ["ChildDiedError", "OutOfTimeError", "call"]
+__all__ = ["OUT_OF_MEMORY", "Child", "ChildDiedError", "OutOfTimeError", "call"]
 
 _T = TypeVar("_T")
 
@@ -33,15 +34,22 @@ _GRACE_S = 2.0
 _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from filter.child import _serve; _serve()"
 
 
+OUT_OF_MEMORY = 77
+"""The exit code of a child that says it has no memory left."""
+
+# Several children share a machine; a library that starts a thread for each processor in each of them slows all.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
 class OutOfTimeError(Exception):
     """The call took longer than its limit; the child was killed."""
 
 
 class ChildDiedError(Exception):
-    """The child ended in the midst of the call, by a fault below Python or for want of memory."""
+    """The child ended in the midst of the call, by a fault below Python or for want of memory; the text says how."""
 
 
-class _Child:
+class Child:
     """A process that answers one call after another."""
 
     def __init__(self) -> None:
@@ -49,57 +57,85 @@ class _Child:
         # In a session of its own, so that Ctrl-C reaches the parent alone, which then kills it.
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-c", _CODE, path],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
         )
+        assert self.process.stdin and self.process.stdout
+        with self.process.stdin as requests, self.process.stdout as answers:
+            self._requests = Connection(os.dup(requests.fileno()), readable=False)
+            self._answers = Connection(os.dup(answers.fileno()), writable=False)
 
-    def call(self, function: Callable[..., _T], arguments: tuple[Any, ...], timeout_s: float) -> _T:
-        requests, answers = self.process.stdin, self.process.stdout
-        assert requests and answers
-        was_late = threading.Event()
+    def call(
+        self,
+        function: Callable[..., _T],
+        arguments: tuple[Any, ...],
+        timeout_s: float | None,
+        hear: Callable[[Any], None] | None = None,
+    ) -> _T:
+        """Return what a function of a module returns, called in the child.
 
-        def kill() -> None:
-            was_late.set()
-            self.process.kill()
+        A child that raised an error must be replaced, unless it is an InputError.
 
+        Args:
+            function: can be imported by its name; runs with its standard output and standard error discarded.
+            arguments: can be pickled, and the result too.
+            timeout_s: limit in seconds, by the clock; None for no limit.
+            hear: if given, the function gets one more argument: a function, and what that is called with is passed to
+                `hear` here, and starts the time anew.
+
+        Raises:
+            OutOfTimeError: the limit was reached.
+            ChildDiedError: the child ended before it answered.
+            InputError: the function raised it. Any other exception counts as ChildDiedError.
+        """
         try:
-            pickle.load(answers)  # it is ready; starting does not count
-            timer = threading.Timer(timeout_s, kill)
-            timer.start()
-            try:
-                pickle.dump((function, arguments, timeout_s + _GRACE_S), requests, pickle.HIGHEST_PROTOCOL)
-                requests.flush()
-                answer: _Answer = pickle.load(answers)
-            finally:
-                timer.cancel()
-                timer.join()
+            self._answers.recv()  # it is ready; starting does not count
+            limit_s = 0.0 if timeout_s is None else timeout_s + _GRACE_S
+            self._requests.send((function, arguments, limit_s, hear is not None))
+            while True:
+                if not self._answers.poll(timeout_s):
+                    self.process.kill()
+                    raise OutOfTimeError
+                answer: _Answer = self._answers.recv()
+                if answer.error is not None:
+                    raise answer.error
+                if answer.is_last:
+                    result: _T = answer.value
+                    return result
+                assert hear
+                hear(answer.value)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            if was_late.is_set():
-                raise OutOfTimeError from error
-            raise ChildDiedError from error
-        if answer.error is not None:
-            raise answer.error
-        result: _T = answer.value
-        return result
+            raise ChildDiedError(self._how_it_ended()) from error
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self.process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            return "it closed its pipe"
+        if code >= 0:
+            return "it ran out of memory" if code == OUT_OF_MEMORY else f"it ended with exit code {code}"
+        return f"it was ended by signal {-code}, {signal.strsignal(-code)}"
 
     def end(self) -> None:
+        """Kill the process and close its pipes."""
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe
-            with contextlib.suppress(OSError):  # what it has not read is lost with it
-                pipe.close()
+        self._requests.close()
+        self._answers.close()
 
 
 class _Answer(NamedTuple):
     value: Any
-    error: InputError | None
+    error: InputError | None = None
+    is_last: bool = True
 
 
 _lock = threading.Lock()
-_child: _Child | None = None
+_child: Child | None = None
 
 
 def call(function: Callable[..., _T], *arguments: Any, timeout_s: float) -> _T:
@@ -124,7 +160,7 @@ def call(function: Callable[..., _T], *arguments: Any, timeout_s: float) -> _T:
         try:
             if _child is None or _child.process.poll() is not None:
                 _end()
-                _child = _Child()
+                _child = Child()
             return _child.call(function, arguments, timeout_s)
         except InputError:
             raise
@@ -157,28 +193,29 @@ if hasattr(os, "register_at_fork"):
 
 def _serve() -> None:
     """Answer calls until the parent is gone."""
-    answers = os.fdopen(os.dup(1), "wb")
+    requests, answers = Connection(os.dup(0), writable=False), Connection(os.dup(1), readable=False)
     os.dup2(2, 1)  # whatever a library prints must not mix with the answers
-    requests = sys.stdin.buffer
     has_timer = hasattr(signal, "setitimer")
     if has_timer:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, even deep in a library
 
-    def answer(message: Any) -> None:
-        pickle.dump(message, answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
+    def start_timer(limit_s: float) -> None:
+        if has_timer:
+            signal.setitimer(signal.ITIMER_REAL, limit_s)
 
     with contextlib.suppress(EOFError, BrokenPipeError):
-        answer("ready")
         while True:
-            function, arguments, limit_s = pickle.load(requests)
-            if has_timer:
-                signal.setitimer(signal.ITIMER_REAL, limit_s)
+            answers.send("ready")
+            function, arguments, limit_s, tells = requests.recv()
+
+            def tell(value: Any, limit_s: float = limit_s) -> None:
+                answers.send(_Answer(value, is_last=False))
+                start_timer(limit_s)
+
+            start_timer(limit_s)
             try:
-                message = _Answer(function(*arguments), None)
+                answer = _Answer(function(*arguments, tell) if tells else function(*arguments))
             except InputError as error:
-                message = _Answer(None, error)
-            if has_timer:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            answer(message)
-            answer("ready")
+                answer = _Answer(None, error)
+            start_timer(0.0)
+            answers.send(answer)

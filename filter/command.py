@@ -7,44 +7,45 @@ import contextlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 from . import __version__
-from .config import Config, Detector, Extractor, Preset
+from .config import COMMAND_TABLES, Config, Detector, Extractor, Preset, read_toml, unknown_option
 from .document import LABELS, Document
-from .errors import TextsieveError, UsageError
+from .errors import ConfigError, TextsieveError, UsageError
 
 if TYPE_CHECKING:
-    from .batch import Outcome
-    from .explain import Row
     from .profiles import Profile
-    from .readers import Reader
-    from .writers import Summary, Writer
+    from .progress import Report
+    from .readers import Reader, Rejection
+    from .writers import Writer
 
 __all__ = ["build_parser", "main"]
 
-_SHOWN_REJECTIONS = 20
-_SHOWN_DOCUMENTS = 20
 _MAX_WAIT_S = 0.1
 """How long a live filter waits for more before it starts on what is there."""
 _INPUTS = (
     "files, folders, patterns, addresses (s3://…), or - for standard input "
     "(.txt .html .htm .jsonl .ndjson .csv .tsv .warc .wet, each also .gz or .zst; .parquet)"
 )
+_CONFIG = Path("textsieve.toml")
 _LANGUAGE_LISTS = {"languages": "languages", "keep_languages": "keep_language", "drop_languages": "drop_language"}
 _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, the message says why; 130 interrupted"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 some input was set aside, 2 wrong use, 130 interrupted."""
-    options = build_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal of another encoding shows what it cannot show as an escape, and does not stop for it.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handles_signals = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _terminate) if handles_signals else None
     try:
+        if getattr(options, "config", None) and (given := _from_file(options)):
+            # Before the others, which so come after them and have the last word.
+            options = parser.parse_args([arguments[0], *given, *arguments[1:]])
         return command(options)
     except TextsieveError as error:
         return _fail(str(error))
@@ -94,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
-        added.set_defaults(command=command)
+        added.set_defaults(command=command, name=name)
         return added
 
     run = add("run", _run, "clean, classify and split documents")
@@ -106,23 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="OUT",
         help="folder for the results, an address of one, or - for JSONL on standard output",
     )
-    run.add_argument(
-        "--to",
-        choices=("jsonl", "parquet", "csv", "warc", "text", "bitext"),
-        default="jsonl",
-        help="format of the records; text: JSONL, and each part also as OUT/text/ID.LANG.txt; bitext: JSONL, and "
-        "translations line by line in OUT/bitext.jsonl",
-    )
-    run.add_argument("--by-language", action="store_true", help="one file per language: OUT/documents.en.jsonl")
-    run.add_argument("--force", action="store_true", help="replace results that are there already")
-    run.add_argument(
-        "--no-removed-text", action="store_true", help="leave out what was removed; it cannot be restored then"
-    )
-    _add_reading(run)
-    _add_config(run)
-
-    run.add_argument("--learn", action="store_true", help="first learn the sites of these inputs; reads them twice")
-    _add_site_field(run)
+    _add_options_of_run(run)
 
     learn = add("learn", _learn, "count the lines that come back on the pages of a site, for run --profile")
     learn.add_argument("inputs", nargs="*", metavar="INPUT", help=_INPUTS)
@@ -134,11 +122,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     explain = add("explain", _explain, "show every span of documents with its label, language, score and cause")
     explain.add_argument("inputs", nargs="+", metavar="INPUT", help=_INPUTS)
-    explain.add_argument("--no-color", action="store_true", help="plain text")
-    explain.add_argument("--svg", type=Path, metavar="FILE", help="draw it as a picture instead of printing it")
-    explain.add_argument("--width", type=int, metavar="COLUMNS", help="instead of the terminal's width (100 for --svg)")
-    _add_reading(explain)
-    _add_config(explain)
+    _add_options_of_explain(explain)
+
+    config = add("config", _print_config, "print the options that are in force, as a file for --config")
+    _add_options_of_run(config)
 
     restore = add("restore", _restore, "rebuild the input texts from the results of a run")
     restore.add_argument(
@@ -154,8 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     evaluate = add("evaluate", _evaluate, "compare results with hand-labelled documents")
     evaluate.add_argument("gold", type=Path, metavar="GOLD", help="hand-labelled spans (JSONL)")
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    _add_config(evaluate)
+    _add_options_of_evaluate(evaluate)
 
     train = add("train", _train, "learn a model from labelled data")
     train.add_argument("model", choices=("lines", "sections"), help="which model")
@@ -166,6 +152,40 @@ def build_parser() -> argparse.ArgumentParser:
 
     add("schema", _schema, "print the JSON Schema of the output records")
     return parser
+
+
+def _add_options_of_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--to",
+        choices=("jsonl", "parquet", "csv", "warc", "text", "bitext"),
+        default="jsonl",
+        help="format of the records; text: JSONL, and each part also as OUT/text/ID.LANG.txt; bitext: JSONL, and "
+        "translations line by line in OUT/bitext.jsonl",
+    )
+    parser.add_argument("--by-language", action="store_true", help="one file per language: OUT/documents.en.jsonl")
+    parser.add_argument("--force", action="store_true", help="replace results that are there already")
+    parser.add_argument(
+        "--no-removed-text", action="store_true", help="leave out what was removed; it cannot be restored then"
+    )
+    _add_reading(parser)
+    _add_config(parser)
+
+    _add_work(parser)
+    parser.add_argument("--learn", action="store_true", help="first learn the sites of these inputs; reads them twice")
+    _add_site_field(parser)
+
+
+def _add_options_of_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-color", action="store_true", help="plain text")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw it as a picture instead of printing it")
+    parser.add_argument("--width", type=int, metavar="COLUMNS", help="instead of the terminal's width (100 for --svg)")
+    _add_reading(parser)
+    _add_config(parser)
+
+
+def _add_options_of_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    _add_config(parser)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -185,6 +205,46 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def _add_work(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("workers and shards")
+    group.add_argument(
+        "--jobs",
+        type=_whole,
+        metavar="N",
+        help="worker processes; 0: this process, without limits of time and memory (default: 1; 0 for one shard)",
+    )
+    group.add_argument(
+        "--shard-mb",
+        type=_megabytes,
+        default=16.0,
+        metavar="N",
+        help="MB of input that are worked on, and lost when the run is stopped, at a time (default: 16)",
+    )
+    group.add_argument("--no-resume", action="store_true", help="begin anew where a stopped run could go on")
+    group.add_argument(
+        "--shard", metavar="I/N", help="do the I-th of N shares only; the command without it joins the results"
+    )
+    group.add_argument("--engine", choices=("local", "dask"), default="local", help="where the workers are")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, or the file it wrote")
+    group = parser.add_argument_group("progress")
+    group.add_argument("--log-json", action="store_true", help="one JSON object for each event on standard error")
+    group.add_argument("--metrics", type=Path, metavar="FILE", help="counts for Prometheus, written every 10 s")
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _megabytes(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise ValueError
+    return number
+
+
 def _add_site_field(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--site-field",
@@ -196,7 +256,13 @@ def _add_site_field(parser: argparse.ArgumentParser) -> None:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("analysis")
-    group.add_argument("--config", type=Path, metavar="FILE", help="options in TOML; those given here come before them")
+    group.add_argument(
+        "--config",
+        type=Path,
+        default=_CONFIG if _CONFIG.is_file() else None,
+        metavar="FILE",
+        help=f"options in TOML; those given here come before them (default: {_CONFIG}, if it is there)",
+    )
     group.add_argument(
         "--rules", action="append", default=[], metavar="PACK", help="a rule pack (TOML) besides the shipped ones"
     )
@@ -254,6 +320,98 @@ def _config(options: argparse.Namespace) -> Config:
     return replace(config, **given)
 
 
+def _own_options(command: str) -> dict[str, argparse.Action]:
+    """Return the options of a command that are no options of the analysis, by their names in a file."""
+    everything = argparse.ArgumentParser(add_help=False)
+    if command == "run":
+        _add_options_of_run(everything)
+    elif command == "explain":
+        _add_options_of_explain(everything)
+    else:
+        _add_options_of_evaluate(everything)
+    analysis = argparse.ArgumentParser(add_help=False)
+    _add_config(analysis)
+    others = {action.dest for action in analysis._actions}
+    return {
+        action.option_strings[-1].lstrip("-").replace("-", "_"): action
+        for action in everything._actions
+        if action.dest not in others
+    }
+
+
+def _from_file(options: argparse.Namespace) -> list[str]:
+    """Return the command's own options from the configuration file, as they are written on the command line."""
+    path, command = options.config, "run" if options.name == "config" else options.name
+    tables = read_toml(path)
+    for name in COMMAND_TABLES:
+        if not isinstance(tables.get(name, {}), dict):
+            raise ConfigError(f"{path}: {name} is a table; write [{name}], and its options below")
+        # Those of other commands are checked too: nobody should find out later.
+        own = _own_options(name)
+        given = [text for key, value in tables.get(name, {}).items() for text in _argument(key, value, own, path, name)]
+        if name == command:
+            mine = given
+    return mine
+
+
+def _argument(key: str, value: Any, own: Mapping[str, argparse.Action], path: Path, table: str) -> list[str]:
+    where = f"{path}: [{table}]"
+    if key not in own:
+        raise unknown_option(key, own, where)
+    action = own[key]
+    option = action.option_strings[-1]
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{where}: {key} = {value!r}: use true or false")
+        return [option] * value
+    if isinstance(value, bool | list | dict):
+        raise ConfigError(f"{where}: {key} = {value!r}: use a single value")
+    try:
+        wrong = action.type is not None and callable(action.type) and action.type(str(value)) is None
+    except ValueError:
+        wrong = True
+    if wrong or (action.choices is not None and value not in action.choices):
+        known = f"use one of {', '.join(map(str, action.choices))}" if action.choices else "see textsieve run --help"
+        raise ConfigError(f"{where}: {key} = {value!r}: {known}")
+    return [f"{option}={value}"]
+
+
+def _print_config(options: argparse.Namespace) -> int:
+    config = _config(options)
+    values = {item.name: getattr(config, item.name) for item in fields(config) if item.name != "policy"}
+    for name, value in values.items():
+        print(f"{name} = {_toml(value)}")
+    print("\n[policy]")
+    for label in LABELS[1:]:
+        print(f"{label} = {_toml(config.policy.action(label))}")
+    print("\n[run]")
+    for name, action in _own_options("run").items():
+        value = getattr(options, action.dest)
+        # What has no value cannot be written down.
+        print(f"# {name} is not set" if value is None else f"{name} = {_toml(value)}")
+    return 0
+
+
+def _toml(value: Any) -> str:
+    r"""Return a value as TOML writes it; None, which it does not have, as false.
+
+    >>> _toml(("a", "b")), _toml(None), _toml(0.5), _toml(Path("é\\"))
+    ('["a", "b"]', 'false', '0.5', '"é\\\\"')
+    """
+    import json
+
+    if value is None or isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
+    # The strings of JSON are strings of TOML, but for DEL.
+    return (
+        str(value)
+        if isinstance(value, int | float)
+        else json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")
+    )
+
+
 def _label_action(text: str) -> tuple[str, str]:
     label, sign, action = text.partition("=")
     if not sign:
@@ -271,25 +429,20 @@ def _reader(
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .batch import run
+    from .progress import SHOWN, Report
     from .readers import STDIN
     from .remote import output_folder
 
     config = _config(options)
-    to_stdout = options.out == STDIN
-    # What comes in at one end is waited for at the other.
-    is_live = to_stdout and options.inputs == [STDIN]
+    is_stream = options.out == STDIN
     # A stream has no place for what cannot be used, so all of it is said.
-    report = _Report(None if to_stdout else _SHOWN_REJECTIONS)
-    with contextlib.ExitStack() as stack:
-        folder = None if to_stdout else stack.enter_context(output_folder(options.out, force=options.force))
-        writer = stack.enter_context(_writer(options, folder, config))
-        skip = None if to_stdout else options.out
-        informed = stack.enter_context(_with_learned(options, config, skip))
-        items = _reader(options, config, skip, _own_stdin() if is_live else None).read(options.inputs)
-        summary = run(items, writer, informed, report, _MAX_WAIT_S if is_live else None)
-    report.finish(summary, None if to_stdout else options.out)
-    return 1 if summary.rejected else 0
+    with Report(shown=None if is_stream else SHOWN, log_json=options.log_json, metrics=options.metrics) as report:
+        if is_stream:
+            return _run_stream(options, config, None, report)
+        with output_folder(options.out, force=options.force) as folder:
+            if STDIN in options.inputs:
+                return _run_stream(options, config, folder, report)
+            return _run_shards(options, config, folder, report)
 
 
 def _own_stdin() -> BinaryIO | None:
@@ -298,6 +451,112 @@ def _own_stdin() -> BinaryIO | None:
         return open(sys.stdin.fileno(), "rb", closefd=False)
     except (AttributeError, OSError):  # it is closed, or not a file
         return None
+
+
+def _run_stream(options: argparse.Namespace, config: Config, folder: Path | None, report: Report) -> int:
+    """Work on inputs as they come, in this process."""
+    from .batch import run
+    from .readers import STDIN
+    from .shards import State
+
+    for name in ("jobs", "shard", "scheduler"):
+        if getattr(options, name):
+            place = "standard input" if folder else "standard output"
+            raise UsageError(f"--{name}: {place} is for one process; name files, and a folder with -o")
+    # What comes in at one end is waited for at the other.
+    is_live = folder is None and options.inputs == [STDIN]
+    skip = None if folder is None else options.out
+    with contextlib.ExitStack() as stack:
+        writer = _writer(options, folder, config)
+        if folder:
+            stack.enter_context(State(folder)).begin_alone(force=options.force)
+        stack.enter_context(writer)
+        informed = stack.enter_context(_with_learned(options, config, skip))
+        items = _reader(options, config, skip, _own_stdin() if is_live else None).read(options.inputs)
+        summary = run(items, writer, informed, report.outcome, _MAX_WAIT_S if is_live else None)
+    report.finish(summary, skip)
+    return 1 if summary.rejected else 0
+
+
+def _run_shards(options: argparse.Namespace, config: Config, folder: Path, report: Report) -> int:
+    """Work on shards of the inputs, here or elsewhere, and join the results when all are there."""
+    from .batch import check_read
+    from .remote import is_remote
+    from .shards import State, settings_of
+    from .workers import Engine
+
+    share = _share(options)
+    if share and is_remote(options.out):
+        raise UsageError(
+            f"--shard: {options.out} cannot hold the work of several runs; name a folder that all can reach"
+        )
+    engine = Engine(options.jobs, _scheduler(options))
+    if options.learn and (share or engine.scheduler):
+        raise UsageError("--learn is for one machine; make a profile with textsieve learn, and name it with --profile")
+    removed_text, shard_bytes = not options.no_removed_text, max(1, int(options.shard_mb * 1e6))
+    # Made before anything else: it refuses a folder that holds results.
+    writer = _writer(options, folder, config)
+    with State(folder, share) as state, _with_learned(options, config, options.out) as informed:
+        try:
+            reader = _reader(options, informed, skip=options.out)
+            settings = settings_of(informed, reader, removed_text=removed_text, shard_bytes=shard_bytes)
+            if options.no_resume:
+                state.clear()
+            state.plan(reader.plan(options.inputs, shard_bytes), settings, force=options.force)
+            todo = list(state.to_do(reader, informed, removed_text=removed_text))
+            report.begin(state.shards, state.done(), sum(shard.size for shard in todo))
+            done = engine.run(todo, report.hear, is_small=state.shards == 1 and not share)
+            with contextlib.closing(done):
+                for shard in done:
+                    report.done(shard)
+            if share:
+                left = state.shards - state.done()
+                report.say(f"share {options.shard} is done; {left:,} of {state.shards:,} shards are left to others")
+                report.say("the same command without --shard joins the results when all are done")
+                return 0
+            with writer:
+                state.join(writer, report.joined)
+                try:
+                    check_read(writer.summary)
+                except UsageError:
+                    state.clear()  # there is nothing to go on with
+                    raise
+            state.clear()
+        except (KeyboardInterrupt, SystemExit, OSError) as error:
+            if is_remote(options.out) or not state.done():
+                raise
+            return _stopped(error, f"{state.done():,} of {state.shards:,} shards are done")
+    report.finish(writer.summary, options.out)
+    return 1 if writer.summary.rejected else 0
+
+
+def _stopped(error: BaseException, how_far: str) -> int:
+    how_on = f"{how_far}; give the same command again to go on"
+    if isinstance(error, KeyboardInterrupt):
+        return _fail(f"interrupted; {how_on}", 130)
+    if isinstance(error, OSError):
+        return _fail(f"{error.filename or 'writing'}: {error.strerror}; {how_on}")
+    print(f"textsieve: terminated; {how_on}", file=sys.stderr)
+    raise error
+
+
+def _share(options: argparse.Namespace) -> tuple[int, int] | None:
+    if not options.shard:
+        return None
+    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", options.shard)
+    if not found or int(found[1]) > int(found[2]):
+        raise UsageError(f"--shard {options.shard}: write it as I/N, from 1/N to N/N, for example 3/16")
+    if options.force or options.no_resume:
+        raise UsageError(
+            "--shard shares a run with others, whose work --force and --no-resume would drop; leave them out"
+        )
+    return int(found[1]), int(found[2])
+
+
+def _scheduler(options: argparse.Namespace) -> str:
+    if (options.engine == "dask") != bool(options.scheduler):
+        raise UsageError("--engine dask and --scheduler ADDRESS go together")
+    return str(options.scheduler or "")
 
 
 @contextlib.contextmanager
@@ -322,7 +581,7 @@ def _with_learned(options: argparse.Namespace, config: Config, skip: str | None)
 
 
 def _learned_profile(
-    options: argparse.Namespace, config: Config, skip: str | None, report: Callable[[Outcome], None]
+    options: argparse.Namespace, config: Config, skip: str | None, report: Callable[[Rejection], None]
 ) -> Profile:
     from .batch import Analysed, prepare_items
     from .profiles import learn
@@ -343,6 +602,7 @@ def _learned_profile(
 
 def _learn(options: argparse.Namespace) -> int:
     from .profiles import merge, read_profile, write_profile
+    from .progress import Report
 
     if not options.inputs and not options.profile:
         raise UsageError("nothing to learn from; name an INPUT, or profiles to add up with --profile")
@@ -351,9 +611,9 @@ def _learn(options: argparse.Namespace) -> int:
     if not options.out.parent.is_dir():
         raise UsageError(f"{options.out.parent}: no such folder; make it first")
     profiles = [read_profile(path) for path in options.profile]
-    report = _Report()
+    report = Report()
     if options.inputs:
-        profiles.append(_learned_profile(options, Config(), None, report))
+        profiles.append(_learned_profile(options, Config(), None, report.reject))
     profile = merge(profiles)
     report.say_how_many_more()
     hosts = profile.hosts.values()
@@ -392,55 +652,6 @@ def _writer(options: argparse.Namespace, folder: Path | None, config: Config) ->
     if options.by_language:
         raise UsageError("--by-language writes files; name a folder with -o")
     return StreamWriter(sys.stdout.buffer, removed_text=keeps_removed)
-
-
-class _Report:
-    """Prints what cannot be used as it comes, and what was done at the end, on standard error."""
-
-    def __init__(self, shown: int | None = _SHOWN_REJECTIONS) -> None:
-        self.shown = shown
-        self.rows: list[Row] = []
-        self.rejections = 0
-
-    def __call__(self, outcome: Outcome) -> None:
-        from .batch import Analysed
-        from .explain import summary_row
-
-        if isinstance(outcome, Analysed):
-            # One more than are shown, to know that there are more.
-            if len(self.rows) <= _SHOWN_DOCUMENTS:
-                self.rows.append(summary_row(outcome.document))
-            return
-        self.rejections += 1
-        if self.shown is None or self.rejections <= self.shown:
-            print(f"textsieve: {outcome.error}", file=sys.stderr)
-
-    def say_how_many_more(self) -> None:
-        """Print how many inputs were set aside without being named."""
-        more = 0 if self.shown is None else self.rejections - self.shown
-        if more > 0:
-            print(f"textsieve: and {more:,} more inputs set aside", file=sys.stderr)
-
-    def finish(self, summary: Summary, folder: str | None) -> None:
-        """Print the counts."""
-        from rich.console import Console
-
-        from .explain import summary_table
-
-        console = Console(stderr=True, highlight=False)
-        self.say_how_many_more()
-        if 0 < len(self.rows) <= _SHOWN_DOCUMENTS:
-            console.print(summary_table(self.rows))
-        parts = ", ".join(f"{lang} {count:,}" for lang, count in sorted(summary.parts.items())) or "none"
-        facts = [
-            f"{summary.documents:,} document{'s' * (summary.documents != 1)}",
-            f"parts: {parts}",
-            f"removed {sum(summary.removed_chars.values()):,} of {summary.chars:,} characters",
-            f"flagged {sum(summary.flagged_chars.values()):,}",
-            f"dropped {summary.dropped:,}",
-            f"set aside {summary.rejected:,}",
-        ]
-        console.print("; ".join(facts) + (f"; results in {folder}" if folder else ""), markup=False, soft_wrap=True)
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +18,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Config", "Detector", "Extractor", "Preset"]
+__all__ = ["COMMAND_TABLES", "Config", "Detector", "Extractor", "Preset", "read_toml", "unknown_option"]
+
+COMMAND_TABLES = ("run", "explain", "evaluate")
+"""Tables of a configuration file that hold the options of one command."""
+_LIMITS = {"page_timeout_s": "seconds", "document_timeout_s": "seconds", "max_worker_mb": "MB"}
 
 _LISTS = {"rules", "profiles", "languages", "keep_languages", "drop_languages"}
 _TAG = re.compile("[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -50,6 +55,8 @@ class Config:
         max_html_bytes: a larger page is rejected; text that is no longer bytes counts as UTF-8.
         max_text_chars: a longer text is rejected rather than processed.
         batch_chars: how much text `process_many` gathers before it works on it; memory grows with it.
+        document_timeout_s: a document that takes longer is set aside, and so is, in the end, one that takes a worker
+            more than `max_worker_mb` of memory (10**6 bytes); None for no limit. Only worker processes have limits.
 
     Raises:
         ConfigError: a value is out of range.
@@ -72,6 +79,8 @@ class Config:
     max_html_bytes: int = 10_000_000
     max_text_chars: int = 20_000_000
     batch_chars: int = 1_000_000
+    document_timeout_s: float | None = 120.0
+    max_worker_mb: int | None = 4000
 
     def __post_init__(self) -> None:
         choices_of = {"preset": Preset, "detector": Detector, "extractor": Extractor}
@@ -81,9 +90,10 @@ class Config:
         for name, least in (("max_html_bytes", 1), ("max_text_chars", 1), ("batch_chars", 1), ("min_part_chars", 0)):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: use a whole number, {least} or more")
-        limit = self.page_timeout_s
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0):
-            raise ConfigError(f"page_timeout_s = {limit!r}: use a number of seconds above 0")
+        for name, unit in _LIMITS.items():
+            limit = getattr(self, name)
+            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0):
+                raise ConfigError(f"{name} = {limit!r}: use a number of {unit} above 0")
         for name in ("second_opinion", "review", "measures"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: use true or false")
@@ -111,7 +121,9 @@ class Config:
         values = dict(options)
         for name in values:
             if name not in known:
-                raise ConfigError(f"{where}: unknown option {name!r}; known are {', '.join(sorted(known))}")
+                raise unknown_option(name, known, where)
+        # TOML has no word for None.
+        values.update({name: None for name in _LIMITS.keys() & values.keys() if values[name] is False})
         try:
             if "policy" in values:
                 values["policy"] = _policy(values["policy"], where)
@@ -127,18 +139,34 @@ class Config:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Config:
-        """Return the Config in a TOML file.
+        """Return the Config in a TOML file; its tables for commands, such as `[run]`, are left to the command line.
 
         Raises:
             ConfigError: the file cannot be read, is not TOML, or holds an unknown option.
         """
-        try:
-            options = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: not TOML in UTF-8: {error}; correct that line") from error
-        return cls.from_mapping(options, where=str(path))
+        options = read_toml(path)
+        return cls.from_mapping({k: v for k, v in options.items() if k not in COMMAND_TABLES}, where=str(path))
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Return what is in a TOML file.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML in UTF-8: {error}; correct that line") from error
+
+
+def unknown_option(name: str, known: Iterable[str], where: str) -> ConfigError:
+    """Return the error for an option that there is not, with the one that may be meant."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+    return ConfigError(f"{where}: unknown option {name!r}; {hint}")
 
 
 def _policy(actions: Any, where: str) -> Policy:

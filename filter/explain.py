@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -17,7 +17,10 @@ from rich.text import Text
 
 from .document import Document, Label, Span
 
-__all__ = ["Row", "console_for", "legend", "render", "summary_row", "summary_table"]
+if TYPE_CHECKING:
+    from .writers import Summary
+
+__all__ = ["Row", "console_for", "counts_table", "legend", "render", "summary_row", "summary_table"]
 
 _COLOURS: dict[Label, str] = {
     "content": "green",
@@ -173,16 +176,21 @@ class Row(NamedTuple):
     flagged: str
 
 
-def summary_row(document: Document) -> Row:
-    """Return a document's parts, removals by category and flags by label, counted in characters."""
-    parts = [f"{part.lang} {len(part.text):,}" for part in document.parts()] or ["none"]
-    if not document.verdict.keep:
-        parts.append(f"dropped: {_visible('; '.join(document.verdict.reasons))}")
+def summary_row(records: Sequence[Mapping[str, Any]]) -> Row:
+    """Return a document's parts, removals by category and flags by label, counted in characters.
+
+    Args:
+        records: all output records of the document.
+    """
+    parts = [f"{record['lang']} {len(record['text']):,}" for record in records if record["kept"]] or ["none"]
+    if not any(record["verdict"]["keep"] for record in records):
+        reasons = dict.fromkeys(reason for record in records for reason in record["verdict"]["reasons"])
+        parts.append(f"dropped: {_visible('; '.join(reasons))}")
     return Row(
-        _visible(document.id) or "document",
+        _visible(records[0]["parent"]),
         "\n".join(parts),
-        _counts((span.category or span.label, span) for span in document.removed),
-        _counts((span.label, span) for span in document.flagged),
+        _counts((span["category"] or span["label"], span) for record in records for span in record["removed"]),
+        _counts((span["label"], span) for record in records for span in record["flags"]),
     )
 
 
@@ -198,10 +206,29 @@ def summary_table(rows: Iterable[Row]) -> Table:
     return table
 
 
-def _counts(spans: Iterable[tuple[str, Span]]) -> str:
+def counts_table(summary: Summary, slowest: Mapping[str, str]) -> Table:
+    """Return what a run came to, for more documents than can be listed.
+
+    Args:
+        summary: its counts.
+        slowest: how long the slowest documents took.
+    """
+    table = Table(box=SIMPLE_HEAD)
+    for title in ("parts by language", "characters removed", "flags", "slowest documents, about"):
+        table.add_column(title)
+    cells = (dict(summary.parts.most_common(20)), summary.removed_chars, summary.flags, slowest)
+    table.add_row(*(Text("\n".join(_counted(name, count) for name, count in cell.items())) for cell in cells))
+    return table
+
+
+def _counted(name: str, count: int | str) -> str:
+    return f"{_visible(name)} {count:,}" if isinstance(count, int) else f"{_visible(name)} {count}"
+
+
+def _counts(spans: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     chars: Counter[str] = Counter()
     for name, span in spans:
-        chars[name] += span.end - span.start
+        chars[name] += span["end"] - span["start"]
     return "\n".join(f"{name} {count:,}" for name, count in sorted(chars.items())) or "-"
 
 

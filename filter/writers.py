@@ -39,6 +39,7 @@ __all__ = [
     "REJECTED",
     "SCHEMA_VERSION",
     "SUMMARY",
+    "TEMPORARY",
     "FolderWriter",
     "StreamWriter",
     "Summary",
@@ -69,7 +70,7 @@ _OUTPUTS = (DOCUMENTS, DROPPED, REJECTED, SUMMARY, TEXT, BITEXT)
 _OF_LANGUAGE = "documents.*.jsonl"
 _RECORDS = (DOCUMENTS, _OF_LANGUAGE, DROPPED)
 _JSONL = ".jsonl"
-_TEMPORARY = ".textsieve-"
+TEMPORARY = ".textsieve-"
 
 _MAX_NAME_BYTES = 150  # leaves room for a number, the language and the ending below the 255 of most file systems
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -404,14 +405,18 @@ class Writer(ABC):
         """
         self.write_records(part_records(document, item, str, removed_text=self._removed_text))
 
-    def write_records(self, wanted: list[dict[str, Any]]) -> None:
+    def write_records(self, wanted: list[dict[str, Any]], lines: list[bytes] | None = None) -> None:
         """Write one document as its output records, which ask for ids and get them if they are free.
+
+        Args:
+            wanted: all output records of the document.
+            lines: the same as `dumps` gives them, if that has been done.
 
         Raises:
             InputError: the input's own fields cannot be written as JSON.
         """
         # All or none of the lines of a document: the second may fail where the first did not. What fails takes no id.
-        lines = [dumps(record) for record in wanted]
+        lines = [dumps(record) for record in wanted] if lines is None else lines
         records = with_unique_ids(wanted, self._ids.take)
         if records is not wanted:
             lines = [dumps(record) for record in records]
@@ -500,7 +505,7 @@ class FolderWriter(Writer):
             raise UsageError(f"{folder / there[0]}: exists already; add --force to replace it, or name another folder")
         self._folder = folder
         self._is_new = not folder.exists()
-        self._partial = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        self._partial = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
         self._config = config
         self._files: dict[str, BinaryIO] = {}
         self._by_language = by_language

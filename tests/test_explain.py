@@ -6,9 +6,11 @@ import sys
 import pytest
 from rich.console import Console
 
-from filter import Document, Span, Verdict, pipeline
+from filter import Document, Record, Span, Verdict, pipeline
 from filter.command import main
 from filter.explain import legend, render, summary_row, summary_table
+from filter.readers import Item
+from filter.writers import part_records
 
 from .toys import by_first_word
 
@@ -24,6 +26,10 @@ SPANS = (
 
 def document(text=TEXT, spans=SPANS, **fields):
     return Document(text, **fields).with_spans(spans)
+
+
+def row(doc):
+    return summary_row(part_records(doc, Item(Record(text=doc.text), "in"), str))
 
 
 def shown(renderable, width=50, **options):
@@ -78,7 +84,7 @@ def test_terminal_never_sees_a_control_character(mark):
     text = f"a{mark}[31mb"
     spans = (Span(0, len(text), "spam", "en", 1.0, f"rule:x{mark}", reasons=(mark,)),)
     doc = document(text, spans, id=mark, verdict=Verdict(False, (mark,)))
-    for renderable in (render(doc), summary_table([summary_row(doc)])):
+    for renderable in (render(doc), summary_table([row(doc)])):
         assert mark not in shown(renderable)
 
 
@@ -95,10 +101,10 @@ def test_wide_characters_stay_in_their_column():
 
 
 def test_summary_table_counts_by_category_and_label():
-    text = shown(summary_table([summary_row(document(id="a"))]), width=120)
+    text = shown(summary_table([row(document(id="a"))]), width=120)
     for words in ("en 45", "es 5", "advertising 9", "ai_padding 6"):
         assert words in text
-    dropped = summary_row(document(verdict=Verdict(False, ("no use",))))
+    dropped = row(document(verdict=Verdict(False, ("no use",))))
     assert "dropped: no use" in shown(summary_table([dropped]), width=120)
 
 
