@@ -27,11 +27,13 @@ _Floats = npt.NDArray[np.float64]
 
 _MIN_LINES = 4  # parts of fewer lines are compared by sentences
 _MAX_LINES = 400  # aligned at once; time and memory grow with the square
+_BLOCK_KEYS = 2_048  # compared at once
 _MAX_CHARS = 200_000  # more of a part makes the decision no surer
 
 _CLOSING = "\"'”’»)\\]」』）"
 _SENTENCE_END = re.compile(f"[.!?…][{_CLOSING}]{{0,4}}\\s+|[。！？।॥۔؟][{_CLOSING}]{{0,4}}\\s*")
 _TOKEN = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})*(?:[.,]\d+)?|[^\W\d_]+")
+_LETTERS = re.compile(r"[^\W_]+")  # and digits
 # Letters of transliterated names by how they sound; vowels and what languages add or leave out tell nothing.
 _SOUNDS = str.maketrans("bpfvwckgqxszjdtlrmn", "PPPPPKKKKKSSSTTRRNN")
 _NO_SOUND = re.compile("[^A-Z]+")
@@ -183,9 +185,13 @@ def _sentence_bounds(text: str) -> Iterator[tuple[int, int]]:
 
 def _side(text: str, bounds: Sequence[tuple[int, int]]) -> _Side:
     lines = [text[start:end] for start, end in bounds]
-    sizes = [sum(map(str.isalnum, line)) + 2 * len(_WIDE.findall(line)) for line in lines]
+    sizes = [_size(line) for line in lines]
     keys = [[key for token in _TOKEN.findall(line) for key in _keys(token)] for line in lines]
     return _Side(np.maximum(np.array(sizes, dtype=np.float64), 1), keys)
+
+
+def _size(line: str) -> int:
+    return len("".join(_LETTERS.findall(line))) + (0 if line.isascii() else 2 * len(_WIDE.findall(line)))
 
 
 @lru_cache(maxsize=65_536)
@@ -216,20 +222,35 @@ def _shared(a: Sequence[Sequence[str]], b: Sequence[Sequence[str]]) -> tuple[_Fl
 
     What occurs in many lines of either weighs less.
     """
-    from scipy.sparse import csr_matrix
-
-    columns: dict[str, int] = {}
-    sides = []
-    for lines in (a, b):
-        found = [sorted({columns.setdefault(key, len(columns)) for key in keys}) for keys in lines]
-        sides.append((np.concatenate([[0], np.cumsum([len(row) for row in found])]), [c for row in found for c in row]))
-    width = max(len(columns), 1)
-    tables = [csr_matrix((np.ones(len(at)), at, ends), shape=(len(ends) - 1, width)) for ends, at in sides]
-    counts = [np.bincount(np.array(at, dtype=np.intp), minlength=width) for _, at in sides]
-    weight = 1 / np.maximum(np.maximum(*counts), 1)
-    there = [float(count @ weight) for count in counts]
-    shared: _Floats = (tables[0].multiply(weight).tocsr() @ tables[1].T).toarray()
+    lines_of = _lines_by_key(a), _lines_by_key(b)
+    # Sorted: the order of sums, and with it their last digit, must not differ from process to process.
+    both = sorted(lines_of[0].keys() & lines_of[1].keys())
+    counts = [np.array([len(found[key]) for key in both], dtype=np.float64) for found in lines_of]
+    weight = 1 / np.maximum(*counts) if both else np.zeros(0)
+    # A key that only one side has weighs 1 in all, however many lines have it.
+    there = [len(found) - len(both) + float(count @ weight) for found, count in zip(lines_of, counts, strict=True)]
+    shared = np.zeros((len(a), len(b)))
+    for first in range(0, len(both), _BLOCK_KEYS):
+        block = slice(first, first + _BLOCK_KEYS)
+        tables = [_table(found, both[block], len(side)) for found, side in zip(lines_of, (a, b), strict=True)]
+        shared += (tables[0] * weight[block]) @ tables[1].T
     return shared, math.sqrt(there[0] * there[1]) or 1.0
+
+
+def _lines_by_key(lines: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for number, keys in enumerate(lines):
+        for key in dict.fromkeys(keys):
+            found.setdefault(key, []).append(number)
+    return found
+
+
+def _table(found: dict[str, list[int]], keys: Sequence[str], lines: int) -> _Floats:
+    """Return a row per line and a column per key: 1 where the line has it."""
+    table = np.zeros((lines, len(keys)))
+    for column, key in enumerate(keys):
+        table[found[key], column] = 1
+    return table
 
 
 def _ratio(a: _Floats, b: _Floats) -> float:
