@@ -52,6 +52,32 @@ def pycld2_vectors(text: str) -> Stretches:
     return [(starts[at], starts[at + size], detectors.tag(code) or "und") for at, size, _, code in vectors]
 
 
+def lingua_lines(text: str) -> Stretches:
+    return _lines(text, _lingua_best)
+
+
+def lingua_multiple(text: str) -> Stretches:
+    """Return lingua's own list of stretches."""
+    found = _lingua().detect_multiple_languages_of(detectors.readable(text))
+    return [(result.start_index, result.end_index, _iso(result.language)) for result in found]
+
+
+def _lingua_best(line: str) -> str:
+    language = _lingua().detect_language_of(line)
+    return _iso(language) if language else "und"
+
+
+def _iso(language: Any) -> str:
+    return detectors.tag(language.iso_code_639_1.name.lower())
+
+
+@lru_cache(maxsize=1)
+def _lingua() -> Any:
+    from lingua import LanguageDetectorBuilder
+
+    return LanguageDetectorBuilder.from_all_languages().build()
+
+
 def _lines(text: str, identify: Callable[[str], str]) -> Stretches:
     clean = detectors.readable(text)
     return [(start, end, identify(clean[start:end])) for start, end in line_bounds(text)]

@@ -84,6 +84,8 @@ TABLES = {
             ("fastText, per line", "benchmarks.adapters_lang:fasttext_lines"),
             ("pycld2, per line", "benchmarks.adapters_lang:pycld2_lines"),
             ("pycld2, its vectors", "benchmarks.adapters_lang:pycld2_vectors"),
+            ("lingua, per line", "benchmarks.adapters_lang:lingua_lines"),
+            ("lingua, its own stretches", "benchmarks.adapters_lang:lingua_multiple"),
             ("textsieve, `--detector langdetect`", "benchmarks.adapters_lang:langdetect"),
             ("textsieve", "benchmarks.adapters_lang:ours"),
         ],
@@ -128,7 +130,7 @@ def row_lang(result):
     cells["false split, core"] = result["MONO_CORE"]["false_split"]
     cells["wide"] = result["mono_wide"]["false_split"]
     cells["UDHR"] = result["mono_udhr"]["false_split"]
-    return cells | {"MB/s": result["speed"]["MB_s"]}
+    return cells | {"MB/s one by one": result["speed"]["MB_s"]} | result["batches"]
 
 
 ROWS = {"clean": row_clean, "full": row_clean, "html": row_html, "classify": row_classify, "lang": row_lang}
@@ -159,7 +161,13 @@ def score(data, script, name, adapter, limit):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             return None, (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return json.loads(out.read_text(encoding="utf-8")), None
+        result = json.loads(out.read_text(encoding="utf-8"))
+        if script[0] == "score_lang.py":
+            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.languages", "speed", "--data", str(data)]
+            command += ["--adapter", adapter.partition(":")[2]]
+            speed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
+            result["batches"] = json.loads(speed.stdout)
+        return result, None
 
 
 def show(value):

@@ -87,13 +87,20 @@ def _heading(document: Document) -> RenderableType:
     facts.append("keep " if verdict.keep else "drop ", "bold green" if verdict.keep else "bold red")
     if verdict.reasons:
         facts.append(f"({_visible('; '.join(verdict.reasons))}) ")
-    parts = ", ".join(f"{part.lang} {len(part.text):,}" for part in document.parts())
+    parts = ", ".join(
+        _size_of(part.lang, part.text, part.translation_of, part.translation_score) for part in document.parts()
+    )
     facts.append(f"· {len(document.text):,} characters · parts: {parts or 'none'} ", "dim")
     if removed:
         facts.append(f"· removed {removed:,} ", _COLOURS["boilerplate"])
     if flagged:
         facts.append(f"· flagged {flagged:,}", _COLOURS["ai_padding"])
     return Group(Rule(Text(_visible(document.id) or "document", "bold"), align="left", style="dim"), facts)
+
+
+def _size_of(lang: str, text: str, original: str | None, score: float | None) -> str:
+    """Return a part's language and characters, and which part it translates."""
+    return f"{lang} {len(text):,}" + (f" (translates {original}, {score:.2f})" if original else "")
 
 
 def _blocks(document: Document) -> Iterator[list[Span]]:
@@ -182,7 +189,12 @@ def summary_row(records: Sequence[Mapping[str, Any]]) -> Row:
     Args:
         records: all output records of the document.
     """
-    parts = [f"{record['lang']} {len(record['text']):,}" for record in records if record["kept"]] or ["none"]
+    langs = {record["id"]: record["lang"] for record in records}
+    parts = [
+        _size_of(record["lang"], record["text"], langs.get(record["translation_of"]), record["translation_score"])
+        for record in records
+        if record["kept"]
+    ] or ["none"]
     if not any(record["verdict"]["keep"] for record in records):
         reasons = dict.fromkeys(reason for record in records for reason in record["verdict"]["reasons"])
         parts.append(f"dropped: {_visible('; '.join(reasons))}")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 __all__ = [
     "GLUED",
     "MAX_CHARS",
+    "UNSPACED",
     "WIDE",
     "fold",
     "fold_lines",
@@ -38,7 +39,8 @@ GLUED = "\x00"
 WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 """Chinese and Japanese characters: scripts without blanks between words."""
 
-_UNSPACED = re.compile(f"{WIDE.pattern[:-1]}\\u0e00-\\u0e7f]")
+UNSPACED = re.compile(f"{WIDE.pattern[:-1]}\\u0e00-\\u0e7f]")
+"""These and Thai."""
 
 # Accents, Arabic vowel signs and the stretching stroke, soft hyphens and zero-width letters.
 _MARKS = re.compile(r"[\u0300-\u036f\u0640\u064b-\u0655\u0670\xad\u200b-\u200d]+")
@@ -208,7 +210,7 @@ def words_in(text: str) -> float:
     (3, 3.5)
     """
     pieces = len(text.split())
-    return pieces if text.isascii() else pieces + len(_UNSPACED.findall(text)) / 2
+    return pieces if text.isascii() else pieces + len(UNSPACED.findall(text)) / 2
 
 
 def words_in_each(lines: Sequence[str]) -> list[float]:
@@ -237,5 +239,5 @@ def _word_table() -> Array:
     chars = "".join(map(chr, range(_LIMIT)))
     table = np.zeros(_LIMIT + 1, dtype=np.uint8)
     table[[match.start() for match in re.finditer(r"\s", chars)]] = 1
-    table[[match.start() for match in _UNSPACED.finditer(chars)]] = 2
+    table[[match.start() for match in UNSPACED.finditer(chars)]] = 2
     return table

@@ -33,6 +33,7 @@ import numpy.typing as npt
 
 from .document import Document, Span
 from .errors import ConfigError, UsageError
+from .folding import UNSPACED
 
 __all__ = [
     "MIN_SCORES",
@@ -94,7 +95,6 @@ _PREFIX = re.compile(r"^(?:www\d?|m|mobile|amp)\.(?=[^.]+\.)")
 _DIGITS = re.compile(r"\d+")
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W_]{3,}")
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
 _CODE = ("{", "}", "};", ");", ";", "(", "[", "=", "=>", "/>", "*/")
 _DIGIT_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _STOPS = tuple(".!?…。！？؟।")
@@ -191,7 +191,7 @@ def _key(line: str) -> str:
 def _is_prose(key: str) -> bool:
     if key.count(" ") >= PROSE_WORDS - 1:
         return True
-    return not key.isascii() and len(_WIDE.findall(key)) >= PROSE_WIDE
+    return not key.isascii() and len(UNSPACED.findall(key)) >= PROSE_WIDE
 
 
 # Learning

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from filter import Document, Record, Span, Verdict, pipeline
 from filter.command import main
+from filter.document import PartNote
 from filter.explain import legend, render, summary_row, summary_table
 from filter.readers import Item
 from filter.writers import part_records
@@ -60,6 +61,12 @@ def test_every_span_stands_beside_its_label_language_score_and_cause():
         "en 0.50              ┃ ↳ model:sections",
         "",
     ]
+
+
+def test_heading_and_summary_say_which_part_translates_which():
+    noted = document(id="a", notes={"es": PartNote("en", 0.987)})
+    assert "parts: en 45, es 5 (translates en, 0.99) ·" in shown(render(noted), width=120)
+    assert row(noted).parts == "en 45\nes 5 (translates en, 0.99)"
 
 
 def test_legend_names_every_label_and_what_is_done_with_it():
