@@ -632,7 +632,7 @@ def _most_gain(
 ) -> float:
     """Return a bound of what any language can explain better than this one, from the units alone that speak for it."""
     rows = np.flatnonzero(weights[:, column] < 0)
-    if len(rows) * 2 > len(weights):
+    if len(rows) * 3 > len(weights):
         return math.inf
     words = _words([evidence.texts[row] for row in rows.tolist()])
     proof = weights[rows] * _proof(words, None if odd is None else odd[rows], tuning, remembers=False)
