@@ -2,8 +2,8 @@
 
     python -m benchmarks.languages speed|memory|confusion|mixes|settings [--data ../shared/data] [--adapter NAME]
 
-- speed: MB/s of CPU time on the labelled documents in batches, and on texts in one language each (those that the section
-  classifier's data calls genuine, most of them English; news in 39 languages). Adapters are functions of
+- speed: MB/s of CPU time on the labelled documents in batches, and on texts in one language each (what the section
+  classifier's data calls genuine, most of it English; news in 39 languages). Adapters are functions of
   benchmarks.adapters_lang; all but the package's own work text by text.
 - memory: what the detectors add to a process that has loaded NumPy and SciPy, and how long they take to load.
 - confusion: which language each of some close ones is taken for, by lines alone and by whole articles.
@@ -42,7 +42,6 @@ GRID = {
     "min_gain": (7.5, 6.0, 9.0),
     "name_weight": (0.5, 0.35, 0.65),
     "switch": ((2.5, 2.0, 6.0), (2.0, 1.6, 4.8), (3.0, 2.4, 7.2)),
-    "max_loss": (12.0, 10.0, 14.0),
 }
 """The settings in use come first, and win where others are no better."""
 FOLDS = 5
