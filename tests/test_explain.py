@@ -39,6 +39,18 @@ def shown(renderable, width=50, **options):
     return console.file.getvalue()
 
 
+def test_what_is_to_be_looked_at_stays_content_and_says_why():
+    weak = Span(35, 39, "ai_padding", "en", 0.42, "model:sections", reasons=("stock phrases",))
+    assert shown(render(document(id="a", review=(weak,)))).splitlines()[4:10] == [
+        "content              │ One two three four five six",
+        "en                   │ seven",
+        "",
+        "content              │ End",
+        "en                   │ ? AI padding 0.42, to look",
+        "                     │ at — stock phrases",
+    ]
+
+
 def test_every_span_stands_beside_its_label_language_score_and_cause():
     assert shown(render(document(id="a"))).splitlines() == [
         "a ────────────────────────────────────────────────",

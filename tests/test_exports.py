@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from filter import Config, Record, Span, Verdict, pipeline
 from filter.command import main
+from filter.document import PartNote
 from filter.errors import InputError, UsageError
 from filter.exports import ENDINGS, export_file, exported_records
+from filter.quality import MEASURES
 from filter.readers import Item, Reader
 from filter.writers import FolderWriter, Unique, dumps, part_records
 
@@ -56,6 +58,10 @@ def test_every_record_comes_back_from_every_format(tmp_path_factory, to, text, m
     folder = tmp_path_factory.mktemp("export")
     spans = (Span(0, 1, "boilerplate", "en", 0.5, "rule:a/b", "legal", ("why", name)), Span(1, len(text), lang="en"))
     documents = [document(text, spans, id=name, meta=meta), document(verdict=Verdict(False, (name,)), url=name)]
+    # What is there only when asked for: in one record, and as an empty list.
+    measured = PartNote(measures=dict.fromkeys(MEASURES, 0.5))
+    weak = Span(1, len(text), "ai_padding", "en", 0.5, "model:sections", "", (name,))
+    documents += [document(text, spans, review=(weak,), notes={"en": measured}), document(review=())]
     take = Unique().take
     records = [record for one in documents for record in part_records(one, ITEM, take, removed_text=removed_text)]
     source, target = folder / "a.jsonl", folder / f"a{ENDINGS[to]}"
