@@ -59,6 +59,7 @@ class Report:
         self._bars: Progress | None = None
 
     def __enter__(self) -> Report:
+        self._store()  # better to fail now than at the end
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:

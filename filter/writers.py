@@ -90,18 +90,27 @@ class Unique:
 
     def __init__(self, key: Callable[[str], str] = str) -> None:
         self._key = key
+        # Of most names only a digest is held, as there may be millions. That two share one is as good as impossible,
+        # and would cost a number that was not needed.
+        self._taken: set[int] = set()
         self._counts: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
         """Return the name, or the name with the first number that is free."""
         name = wanted
         number = self._counts.get(self._key(wanted), 1)
-        while self._key(name) in self._counts:
+        while (digest := self._digest(name)) in self._taken:
             number += 1
             name = f"{wanted}~{number}"
-        self._counts[self._key(wanted)] = number
-        self._counts.setdefault(self._key(name), 1)
+        self._taken.add(digest)
+        if number > 1:
+            self._counts[self._key(wanted)] = number
         return name
+
+    def _digest(self, name: str) -> int:
+        # Not hash(), which differs from one process to the next.
+        key = self._key(name).encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
 
 
 def safe_name(name: str) -> str:

@@ -1,0 +1,201 @@
+"""What a run costs besides the analysis, what two workers gain, and whether memory stays flat.
+
+    python -m benchmarks.batches [--data ../shared/data] [--mb 100] [--memory-mb 0]
+
+Writes JSONL of so many MB from the labelled data (the texts of benchmarks.throughput, over and over), runs
+`textsieve run` over it with one worker and with two, compares the bytes that come out, and prints wall-clock and CPU
+time of the command and of its workers, the highest memory of each, and the share of reading and writing.
+
+Wall-clock time says little on a machine that does other work. The bound that CPU time gives is printed beside it: two
+workers cannot take less than the command's own CPU time and half of the workers' together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from benchmarks import ROOT, shared_dir
+from benchmarks.throughput import corpus
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def write_input(path, texts, size):
+    with path.open("w", encoding="utf-8") as file:
+        number = 0
+        while file.tell() < size:
+            text = texts[number % len(texts)]
+            file.write(json.dumps({"id": f"document-{number}", "text": text}, ensure_ascii=False) + "\n")
+            number += 1
+    return number
+
+
+class Watch(threading.Thread):
+    """Looks at a command and its workers every second: highest memory and CPU seconds of each."""
+
+    def __init__(self, process_id):
+        super().__init__(daemon=True)
+        self.root = process_id
+        self.seen = {}
+        self.over_time = []
+
+    def run(self):
+        started = time.monotonic()
+        while Path(f"/proc/{self.root}").exists():
+            for process_id in [self.root, *self.children(self.root)]:
+                facts = self.look(process_id)
+                if facts:
+                    self.seen[process_id] = facts
+            workers = [facts["rss"] for process_id, facts in self.seen.items() if process_id != self.root]
+            if workers:
+                self.over_time.append((time.monotonic() - started, max(workers)))
+            time.sleep(1)
+
+    def children(self, process_id):
+        found = []
+        for task in Path(f"/proc/{process_id}/task").glob("*/children"):
+            try:
+                found += map(int, task.read_text().split())
+            except OSError:
+                continue
+        return found
+
+    def look(self, process_id):
+        try:
+            fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
+            status = dict(
+                line.split(":", 1)
+                for line in Path(f"/proc/{process_id}/status").read_text().splitlines()
+                if ":" in line
+            )
+        except OSError:
+            return None
+        if "VmHWM" not in status:
+            return None
+        cpu = (int(fields[11]) + int(fields[12])) / TICKS
+        return {
+            "peak": int(status["VmHWM"].split()[0]) / 1024,
+            "rss": int(status["VmRSS"].split()[0]) / 1024,
+            "cpu": cpu,
+        }
+
+
+def run(source, out, jobs):
+    command = [sys.executable, "-m", "filter", "run", str(source), "-o", str(out), "--jobs", str(jobs)]
+    before = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    watch = Watch(process.pid)
+    watch.start()
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+    wall = time.monotonic() - before
+    own = watch.seen.pop(process.pid)
+    workers = list(watch.seen.values())
+    return {
+        "wall": wall,
+        "own": own["cpu"],
+        "workers": sum(worker["cpu"] for worker in workers),
+        "own_peak": own["peak"],
+        "worker_peak": max(worker["peak"] for worker in workers),
+        "over_time": watch.over_time,
+    }
+
+
+def reading_and_writing(source):
+    """Return the CPU seconds of reading, of making and packing records, and of everything, in this process."""
+    from filter import Config
+    from filter.readers import Reader
+    from filter.shards import Attempt, Shard, _Work, work_on
+    from filter.workers import _load_models
+
+    config = Config()
+    _load_models(config)
+    reader = Reader(config.max_text_chars)
+    pieces = next(iter(reader.plan([source], 10**12)))
+    before = time.process_time()
+    for _ in reader.read_shard(pieces):
+        pass
+    reading = time.process_time() - before
+    spent = 0.0
+
+    def timed(function):
+        def call(self, *arguments):
+            nonlocal spent
+            before = time.process_time()
+            result = function(self, *arguments)
+            spent += time.process_time() - before
+            return result
+
+        return call
+
+    kept = _Work.add, _Work.flush
+    _Work.add, _Work.flush = timed(_Work.add), timed(_Work.flush)
+    with tempfile.TemporaryDirectory() as folder:
+        before = time.process_time()
+        work_on(Shard(0, pieces, reader, config, True, f"{folder}/0"), Attempt(), lambda beat: None)
+        total = time.process_time() - before
+    _Work.add, _Work.flush = kept
+    return reading, spent, total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--mb", type=float, default=100, help="size of the input for the comparison")
+    parser.add_argument("--memory-mb", type=float, default=0, help="size of another input, for the memory of one run")
+    arguments = parser.parse_args()
+    texts = corpus(arguments.data, 2000)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        folder = Path(folder)
+        source = folder / "in.jsonl"
+        documents = write_input(source, texts, arguments.mb * 1e6)
+        size = source.stat().st_size / 1e6
+        print(
+            f"{documents:,} documents, {size:.0f} MB; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+        )
+        results = {jobs: run(source, folder / f"out{jobs}", jobs) for jobs in (1, 2)}
+        names = ["documents.jsonl", "dropped.jsonl", "rejected.jsonl", "summary.json"]
+        assert not filecmp.cmpfiles(folder / "out1", folder / "out2", names, shallow=False)[1:][0], "bytes differ"
+        for jobs, found in results.items():
+            print(
+                f"--jobs {jobs}: wall {found['wall']:.0f} s, CPU of the command {found['own']:.1f} s, "
+                f"of the workers {found['workers']:.1f} s ({size / found['workers']:.2f} MB/s each); "
+                f"highest memory {found['own_peak']:.0f} MiB and {found['worker_peak']:.0f} MiB a worker"
+            )
+        one, two = results[1], results[2]
+        bound = (one["own"] + one["workers"]) / (two["own"] + two["workers"] / 2)
+        clock = one["wall"] / two["wall"]
+        print(f"two workers against one: {clock:.2f} by the clock, {bound:.2f} by CPU time; same bytes")
+        part = folder / "part.jsonl"
+        write_input(part, texts, min(arguments.mb, 10) * 1e6)
+        reading, writing, total = reading_and_writing(part)
+        command = one["own"] / (one["own"] + one["workers"])
+        print(
+            f"share of CPU time: reading {reading / total:.1%} and writing {writing / total:.1%} of a worker's, "
+            f"planning and joining {command:.1%} of all"
+        )
+        if arguments.memory_mb:
+            write_input(source, texts, arguments.memory_mb * 1e6)
+            found = run(source, folder / "out", 2)
+            quarter = len(found["over_time"]) // 4
+            early, late = (
+                max(rss for _, rss in found["over_time"][start : start + quarter]) for start in (quarter, 3 * quarter)
+            )
+            print(
+                f"{arguments.memory_mb:.0f} MB with two workers: highest memory {found['own_peak']:.0f} MiB, "
+                f"{found['worker_peak']:.0f} MiB a worker; second quarter {early:.0f}, last quarter {late:.0f} MiB; "
+                f"wall {found['wall']:.0f} s"
+            )
+
+
+if __name__ == "__main__":
+    main()
