@@ -230,7 +230,7 @@ def test_files_of_an_earlier_run_do_not_stay_among_those_of_a_later_one(tmp_path
     (tmp_path / "b.txt").write_text("FR Un\n")
     assert main(["run", "a.txt", "-o", "out", "--by-language"]) == 0
     assert main(["run", "b.txt", "-o", "out"]) == 2
-    assert "dropped.jsonl: exists already" in capsys.readouterr().err
+    assert "exists already; add --force" in capsys.readouterr().err
     (tmp_path / "out" / "dropped.jsonl").unlink()
     (tmp_path / "out" / "rejected.jsonl").unlink()
     (tmp_path / "out" / "summary.json").unlink()
