@@ -100,11 +100,13 @@ def _write_parquet(records: Iterator[dict[str, Any]], target: Path) -> None:
 def _read_parquet(path: Path) -> Iterator[dict[str, Any] | InputError]:
     from .arrow import from_row
     from .readers import Piece, Rejection
-    from .tables import read_parquet
+    from .tables import read_parquet, row_groups
 
     try:
         with path.open("rb") as file:
-            for row in read_parquet(file, Piece(str(path)), "", lambda fields, number: fields):
+            # To the end that it has, so that a file without rows is none that is empty by mistake.
+            piece = Piece(str(path), end=row_groups(file))
+            for row in read_parquet(file, piece, "", lambda fields, number: fields):
                 yield row.error if isinstance(row, Rejection) else from_row(row)
     except InputError as error:
         yield InputError(error.reason, path=str(path), remedy=error.remedy)

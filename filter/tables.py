@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 from .errors import InputError, UsageError
 from .readers import Item, Piece, Rejection, decode_text, is_unicode, lines_of, placed
 
-__all__ = ["cut_parquet", "plain", "pyarrow", "read_csv", "read_parquet", "read_rows"]
+__all__ = ["cut_parquet", "plain", "pyarrow", "read_csv", "read_parquet", "read_rows", "row_groups"]
 
 T = TypeVar("T")
 ToItem = Callable[[dict[str, Any], int], T]
@@ -149,6 +149,15 @@ def _opened(file: BinaryIO) -> Any:
     except arrow.ArrowException as error:
         reason = f"not Parquet ({_one_line(error)})"
         raise InputError(reason, remedy="fetch the file again; a cut-off one has no table of contents") from error
+
+
+def row_groups(file: BinaryIO) -> int:
+    """Return how many row groups a Parquet file has.
+
+    Raises:
+        InputError: it is no Parquet file.
+    """
+    return int(_opened(file).num_row_groups)
 
 
 def cut_parquet(file: BinaryIO, path: str, max_bytes: int) -> Iterator[Piece]:

@@ -35,6 +35,12 @@ _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IG
 _MAX_LINE = 1 << 16
 _MAX_HEAD = 1 << 18
 
+_USUAL = {
+    name.lower(): name
+    for name in ("WARC-Type", "WARC-Record-ID", "WARC-Date", "WARC-Target-URI", "WARC-Refers-To", "Content-Type")
+}
+"""Names of headers that are looked up; a file may write them in any case."""
+
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _UNTOLD_TYPES = ("", "application/octet-stream", "unknown", "content/unknown")
 # Seven-bit codes, whose bytes look like ASCII.
@@ -355,7 +361,7 @@ def _frame(stream: _Bytes, limit: int) -> tuple[bytes, bytes, int]:
     length = int(lengths[0])
     block = stream.read(min(length, limit))
     there = len(block) + (stream.skip(length - limit) if length > limit else 0)
-    is_whole = there == length and _is_terminated(stream)
+    is_whole = there == length and _is_terminated(stream, block)
     failure = stream.failure
     # What fails its checksum is not to be believed, though it is all there.
     if failure and (not is_whole or (isinstance(failure[0], zlib.error) and failure[1] <= stream.offset)):
@@ -371,12 +377,13 @@ def _frame(stream: _Bytes, limit: int) -> tuple[bytes, bytes, int]:
     return header, block, length
 
 
-def _is_terminated(stream: _Bytes) -> bool:
+def _is_terminated(stream: _Bytes, block: bytes) -> bool:
     after = stream.peek(64)
-    if after.startswith(b"\r\n\r\n"):
+    rest = after.lstrip(b"\r\n")
+    if not rest or rest.startswith(_BEGIN):
         return True
-    after = after.lstrip(b"\r\n")
-    return not after or after.startswith(_BEGIN)
+    # Garbage follows a good record; or the block has swallowed the header of the next one, which ends in the same way.
+    return after.startswith(b"\r\n\r\n") and b"\r\n\r\n" + _BEGIN not in block
 
 
 def _find_version(stream: _Bytes) -> None:
@@ -441,7 +448,7 @@ def blocks(file: io.BufferedReader, path: str) -> Iterator[tuple[dict[str, str],
         if isinstance(frame, _Damage):
             yield {}, _damage(frame, path)
         else:
-            yield _parsed(frame, "none").headers.to_dict(), frame.block
+            yield _headers(_parsed(frame, "none")), frame.block
 
 
 def _damage(damage: _Damage, path: str) -> InputError:
@@ -460,7 +467,7 @@ def _record(frame: _Frame, default_id: str, limit: int) -> Record | None:
     record = _parsed(frame, "all")
     if record is None:
         return None
-    headers = record.headers.to_dict()
+    headers = _headers(record)
     kind = str(record.record_type)
     meta: dict[str, Any] = {"warc": headers}
     if record.is_http and record.http_headers is not None:
@@ -502,6 +509,16 @@ def _parsed(frame: _Frame, auto_decode: Literal["all", "none"]) -> Any:
         return next(ArchiveIterator(file, parse_http=True, auto_decode=auto_decode, fsspec_args=False), None)
     except (OSError, ValueError) as error:
         raise InputError(f"a record that cannot be parsed ({error})", remedy=_REMEDY) from error
+
+
+def _headers(record: Any) -> dict[str, str]:
+    """Return the headers of a WARC record as they stand there, in order; repeated ones joined, names as usual."""
+    # Not to_dict(), whose order is another one each time.
+    headers: dict[str, str] = {}
+    for name, value in record.headers.to_tuples():
+        name = _USUAL.get(name.lower(), name)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _payload(record: Any, frame: _Frame, limit: int) -> tuple[bytes, bool]:

@@ -89,6 +89,14 @@ def test_a_run_in_every_format_can_be_restored(folder, to, by_language):
     assert back[0] == back[1] and len(back[0]) == 6
 
 
+@pytest.mark.parametrize("to", ENDINGS)
+def test_file_without_records_is_no_fault(folder, to):
+    (folder / "a.txt").write_bytes(b"EN One\n")
+    assert main(["run", "a.txt", "-o", "out", "--to", to]) == 0
+    assert list(exported_records(folder / "out" / f"dropped{ENDINGS[to]}")) == []
+    assert main(["restore", "out", "-o", "back"]) == 0
+
+
 def test_results_in_another_format_are_results_too(folder, capsys):
     assert main(["run", "in.jsonl", "-o", "out", "--to", "parquet"]) == 0
     assert main(["run", "in.jsonl", "-o", "out"]) == 2

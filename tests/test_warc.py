@@ -65,6 +65,24 @@ def test_pages_and_texts_are_read_with_address_date_and_id(tmp_path, ending):
     assert (text.record.text, text.record.meta["warc"]["WARC-Type"], text.line) == ("Uno dos.\n", "conversion", 4)
 
 
+def test_headers_stand_in_order_whatever_their_case(tmp_path):
+    one = record(b"conversion", 1, b"One.", b"text/plain", b"X-A: 1\r\nX-B: 2\r\nX-A: 3\r\n")
+    one = one.replace(b"WARC-Record-ID", b"warc-record-id").replace(b"WARC-Target-URI", b"Warc-Target-Uri")
+    (tmp_path / "a.warc").write_bytes(one)
+    (item,) = read(tmp_path / "a.warc")
+    assert list(item.record.meta["warc"].items()) == [
+        ("WARC-Type", "conversion"),
+        ("WARC-Record-ID", "<urn:uuid:1>"),
+        ("WARC-Date", "2024-05-01T00:00:00Z"),
+        ("WARC-Target-URI", "https://x.org/1"),
+        ("X-A", "1, 3"),
+        ("X-B", "2"),
+        ("Content-Type", "text/plain"),
+        ("Content-Length", "4"),
+    ]
+    assert (item.record.id, item.record.url) == ("urn:uuid:1", "https://x.org/1")
+
+
 @pytest.mark.parametrize("name", ["a.wet.gz", "a.warc.wet.gz", "a.WET"])
 def test_names_of_wet_files(tmp_path, name):
     (tmp_path / name).write_bytes(packed([conversion(1)], ".gz" if name.endswith("gz") else ""))
@@ -226,6 +244,16 @@ def test_wrong_length_does_not_cost_the_next_record(tmp_path, wrong, ending):
     bad = record(b"response", 1, block, length=len(block) + wrong)
     (tmp_path / f"a.warc{ending}").write_bytes(packed([RECORDS[0], bad, *RECORDS[2:4]], ending))
     assert ids(read(tmp_path / f"a.warc{ending}")) == ["0", "!", "2", "3"]
+
+
+def test_wrong_length_that_ends_where_the_next_header_does(tmp_path):
+    head, _, _ = RECORDS[1].partition(b"\r\n\r\n")
+    short = http(b"<p>x")
+    swallowed = b"\r\n\r\n" + head
+    bad = record(b"response", 0, short, length=len(short + swallowed))
+    assert bad.endswith(b"x\r\n\r\n")
+    (tmp_path / "a.warc").write_bytes(bad + RECORDS[1] + RECORDS[2])
+    assert ids(read(tmp_path / "a.warc")) == ["!", "1", "2"]
 
 
 @pytest.mark.parametrize("size", [None, 1000], ids=["one member", "members that end anywhere"])
