@@ -542,6 +542,10 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning) -> list[i
         chosen = sorted(set(path)) or chosen
     if len(chosen) == 1:
         return chosen * size
+    if border and len(chosen) == 2 and not path:
+        path = _columns(evidence, weights, chosen, border, tuning)
+        if path:
+            tuning = tuning._replace(min_run_letters=1)  # a cell may be short
     return _follow(evidence, weights * _trust(words, evidence.kinds, tuning), chosen, path, tuning)
 
 
@@ -734,17 +738,37 @@ def _halves(evidence: _Evidence, proof: _Floats, mark: str, tuning: _Tuning) -> 
     The separator is taken for a border: all that stands before it and all that stands behind it must be in different
     languages. Nothing is returned where there is no such pattern.
     """
-    behind: list[bool] = []
-    for kind, own in zip(evidence.kinds, evidence.marks, strict=True):
-        behind.append(kind != LINE and (own == mark or bool(behind and behind[-1])))
-    side = np.array(behind)
+    side = _behind(evidence, mark)
     left, right = proof[~side].sum(axis=0), proof[side].sum(axis=0)
     first, second = int(left.argmax()), int(right.argmax())
     gain = left[first] + right[second] - (left + right).max()
     needed = _needed_gain(evidence.languages, tuning)
     if first == second or gain < max(needed[first], needed[second]):
         return []
-    return [second if half else first for half in behind]
+    return [second if half else first for half in side.tolist()]
+
+
+def _behind(evidence: _Evidence, mark: str) -> npt.NDArray[np.bool_]:
+    """Tell of each unit whether this separator stands before it in its line."""
+    behind: list[bool] = []
+    for kind, own in zip(evidence.kinds, evidence.marks, strict=True):
+        behind.append(kind != LINE and (own == mark or bool(behind and behind[-1])))
+    return np.array(behind)
+
+
+def _columns(evidence: _Evidence, weights: _Floats, chosen: Sequence[int], mark: str, tuning: _Tuning) -> list[int]:
+    """Return the columns of units in a table, one language to the left of the separator and one to the right.
+
+    Nothing is returned where there is no such table: where this contradicts more than a few short cells.
+    """
+    side = _behind(evidence, mark)
+    rows = weights[:, chosen]
+    rows = rows - rows.max(axis=1, keepdims=True)
+    gains = [float(rows[~side, one].sum() + rows[side, 1 - one].sum()) for one in (0, 1)]
+    left = gains.index(max(gains))
+    if max(gains) < -tuning.min_gain:
+        return []
+    return [chosen[1 - left if half else left] for half in side.tolist()]
 
 
 def _follow(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filter import detectors
+from filter import detectors, process
 from filter.config import Config
 from filter.document import Document
 from filter.language import split, split_languages
@@ -145,6 +145,45 @@ def test_boilerplate_gets_its_language_but_no_say():
         ("boilerplate", "es", "rule:es/x"),
     ]
     assert [part.lang for part in result.parts()] == ["en"]
+
+
+NOTICES = {
+    "de": "Melden Sie sich für unseren Newsletter an\nAlle Rechte vorbehalten\nDatenschutzerklärung und Cookies\n",
+    "fr": "Abonnez-vous à notre newsletter\nTous droits réservés\nPartager sur Facebook\n",
+    "it": "Iscriviti alla nostra newsletter\nTutti i diritti riservati\nCondividi su Facebook\n",
+    "pt": "Assine a nossa newsletter\nTodos os direitos reservados\nCompartilhe no Facebook\n",
+}
+ARTICLE = (
+    "The keeper of the lighthouse climbs its stairs twice a day.\n"
+    "She has counted them since the lamp was last repaired, and says there is one more each winter.\n"
+    "Fishermen steer by the light when fog hides the reefs behind the island.\n"
+)
+SECOND_HALVES = {
+    "de": "Die Wärterin des Leuchtturms steigt zweimal am Tag die Treppe hinauf.\n"
+    "Die Fischer richten sich nach dem Licht, wenn der Nebel die Riffe hinter der Insel verdeckt.\n",
+    "fr": "La gardienne du phare monte son escalier deux fois par jour.\n"
+    "Les pêcheurs se guident sur la lumière quand la brume cache les récifs derrière l'île.\n",
+    "fi": "Majakan vartija kiipeää portaat kaksi kertaa päivässä ja sanoo, että niitä on joka talvi yksi enemmän.\n"
+    "Kalastajat suunnistavat valon mukaan, kun sumu peittää saaren takaiset karit.\n",
+    "uk": "Доглядачка маяка двічі на день піднімається його сходами.\n"
+    "Рибалки тримають курс на світло, коли туман ховає рифи за островом.\n",
+}
+
+
+@pytest.mark.parametrize("lang", NOTICES)
+def test_notices_in_another_language_make_no_document(lang):
+    document = process(f"{ARTICLE}{NOTICES[lang]}")
+    assert [(part.lang, part.text) for part in document.parts()] == [("en", ARTICLE)]
+
+
+@pytest.mark.parametrize("lang", SECOND_HALVES)
+@pytest.mark.parametrize("notice", NOTICES.values(), ids=NOTICES)
+def test_no_half_is_lost_beside_notices(lang, notice):
+    document = process(f"{ARTICLE}{notice}\n{SECOND_HALVES[lang]}")
+    assert [(part.lang, part.text.strip()) for part in document.parts()] == [
+        ("en", ARTICLE.strip()),
+        (lang, SECOND_HALVES[lang].strip()),
+    ]
 
 
 def test_content_may_start_inside_a_line():
