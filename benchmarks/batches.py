@@ -26,6 +26,7 @@ from pathlib import Path
 from benchmarks import ROOT, shared_dir
 from benchmarks.throughput import corpus
 
+PART_MB = 5  # enough for the share of reading and writing
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -141,47 +142,54 @@ def reading_and_writing(source):
     _Work.add, _Work.flush = timed(_Work.add), timed(_Work.flush)
     with tempfile.TemporaryDirectory() as folder:
         before = time.process_time()
-        work_on(Shard(0, pieces, reader, config, True, f"{folder}/0"), Attempt(), lambda beat: None)
+        work_on(
+            Shard(0, pieces, reader, config, True, f"{folder}/0", f"{folder}/0.partial"), Attempt(), lambda beat: None
+        )
         total = time.process_time() - before
     _Work.add, _Work.flush = kept
     return reading, spent, total
 
 
+def compare(folder, texts, megabytes):
+    """Print what one worker and two take for the same input."""
+    source = folder / "in.jsonl"
+    documents = write_input(source, texts, megabytes * 1e6)
+    size = source.stat().st_size / 1e6
+    print(f"{documents:,} documents, {size:.0f} MB; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    results = {jobs: run(source, folder / f"out{jobs}", jobs) for jobs in (1, 2)}
+    names = ["documents.jsonl", "dropped.jsonl", "rejected.jsonl", "summary.json"]
+    assert filecmp.cmpfiles(folder / "out1", folder / "out2", names, shallow=False)[0] == names, "bytes differ"
+    for jobs, found in results.items():
+        print(
+            f"--jobs {jobs}: wall {found['wall']:.0f} s, CPU of the command {found['own']:.1f} s, "
+            f"of the workers {found['workers']:.1f} s ({size / found['workers']:.2f} MB/s each); "
+            f"highest memory {found['own_peak']:.0f} MiB and {found['worker_peak']:.0f} MiB a worker"
+        )
+    one, two = results[1], results[2]
+    bound = (one["own"] + one["workers"]) / (two["own"] + two["workers"] / 2)
+    clock = one["wall"] / two["wall"]
+    print(f"two workers against one: {clock:.2f} by the clock, {bound:.2f} by CPU time; same bytes")
+    command = one["own"] / (one["own"] + one["workers"])
+    print(f"planning and joining: {command:.1%} of the CPU time of a run")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=shared_dir() / "data")
-    parser.add_argument("--mb", type=float, default=100, help="size of the input for the comparison")
+    parser.add_argument("--mb", type=float, default=100, help="size of the input for the comparison; 0: none")
     parser.add_argument("--memory-mb", type=float, default=0, help="size of another input, for the memory of one run")
     arguments = parser.parse_args()
     texts = corpus(arguments.data, 2000)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         folder = Path(folder)
         source = folder / "in.jsonl"
-        documents = write_input(source, texts, arguments.mb * 1e6)
-        size = source.stat().st_size / 1e6
-        print(
-            f"{documents:,} documents, {size:.0f} MB; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-        )
-        results = {jobs: run(source, folder / f"out{jobs}", jobs) for jobs in (1, 2)}
-        names = ["documents.jsonl", "dropped.jsonl", "rejected.jsonl", "summary.json"]
-        assert not filecmp.cmpfiles(folder / "out1", folder / "out2", names, shallow=False)[1:][0], "bytes differ"
-        for jobs, found in results.items():
-            print(
-                f"--jobs {jobs}: wall {found['wall']:.0f} s, CPU of the command {found['own']:.1f} s, "
-                f"of the workers {found['workers']:.1f} s ({size / found['workers']:.2f} MB/s each); "
-                f"highest memory {found['own_peak']:.0f} MiB and {found['worker_peak']:.0f} MiB a worker"
-            )
-        one, two = results[1], results[2]
-        bound = (one["own"] + one["workers"]) / (two["own"] + two["workers"] / 2)
-        clock = one["wall"] / two["wall"]
-        print(f"two workers against one: {clock:.2f} by the clock, {bound:.2f} by CPU time; same bytes")
+        if arguments.mb:
+            compare(folder, texts, arguments.mb)
         part = folder / "part.jsonl"
-        write_input(part, texts, min(arguments.mb, 10) * 1e6)
+        write_input(part, texts, PART_MB * 1e6)
         reading, writing, total = reading_and_writing(part)
-        command = one["own"] / (one["own"] + one["workers"])
         print(
-            f"share of CPU time: reading {reading / total:.1%} and writing {writing / total:.1%} of a worker's, "
-            f"planning and joining {command:.1%} of all"
+            f"of a worker's CPU time: reading {reading / total:.1%}, making and packing records {writing / total:.1%}"
         )
         if arguments.memory_mb:
             write_input(source, texts, arguments.memory_mb * 1e6)

@@ -503,8 +503,10 @@ def _run_shards(options: argparse.Namespace, config: Config, folder: Path, repor
             if options.no_resume:
                 state.clear()
             state.plan(reader.plan(options.inputs, shard_bytes), settings, force=options.force)
-            todo = list(state.to_do(reader, informed, removed_text=removed_text))
-            report.begin(state.shards, state.done(), sum(shard.size for shard in todo))
+            # Read twice rather than held: there may be millions of files.
+            size = sum(shard.size for shard in state.to_do(reader, informed, removed_text=removed_text))
+            report.begin(state.shards, state.done(), size)
+            todo = state.to_do(reader, informed, removed_text=removed_text)
             done = engine.run(todo, report.hear, is_small=state.shards == 1 and not share)
             with contextlib.closing(done):
                 for shard in done:

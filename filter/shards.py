@@ -17,6 +17,7 @@ import heapq
 import io
 import json
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -86,6 +87,8 @@ class Shard:
         config: what to do with them.
         removed_text: whether removals carry their text.
         target: the file for its result.
+        partial: the file where it grows. Its name is used by one run alone: a worker that outlives a killed run must
+            not write to the file of another worker.
     """
 
     number: int
@@ -94,6 +97,7 @@ class Shard:
     config: Config
     removed_text: bool
     target: str
+    partial: str
 
     @property
     def size(self) -> int:
@@ -159,20 +163,19 @@ def work_on(shard: Shard, attempt: Attempt, tell: Callable[[Beat], None]) -> Bea
         TextsieveError: something that would fail every document.
         OSError: the result cannot be written.
     """
-    partial = shard.target + _PARTIAL
     try:
-        with open(partial, "r+b" if attempt.since.offset else "wb", buffering=0) as file:  # noqa: PTH123 - a str
+        with open(shard.partial, "r+b" if attempt.since.offset else "wb", buffering=0) as file:  # noqa: PTH123 - a str
             file.truncate(attempt.since.offset)
             file.seek(attempt.since.offset)
             beat = _Work(shard, attempt, tell, file).run()
             os.fsync(file.fileno())
-        os.replace(partial, shard.target)  # noqa: PTH105
+        os.replace(shard.partial, shard.target)  # noqa: PTH105
         _sync_folder(os.path.dirname(shard.target))  # noqa: PTH120
     except MemoryError:
         raise  # this worker ends, and the next one goes on with what is there
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(partial)  # noqa: PTH108
+            os.unlink(shard.partial)  # noqa: PTH108
         raise
     return beat
 
@@ -513,6 +516,7 @@ class State:
 
     def to_do(self, reader: Reader, config: Config, *, removed_text: bool) -> Iterator[Shard]:
         """Yield the shards that are not done yet; of a shared run, those that fall to this share."""
+        token = secrets.token_hex(4)
         with (self._state / "plan.jsonl").open(encoding="utf-8") as file:
             for number, line in enumerate(file):
                 if self.share and number % self.share[1] != self.share[0] - 1:
@@ -520,7 +524,8 @@ class State:
                 target = self.result(number)
                 if not target.exists():
                     pieces = tuple(Piece(**piece) for piece in json.loads(line))
-                    yield Shard(number, pieces, reader, config, removed_text, str(target))
+                    partial = f"{target}.{token}{_PARTIAL}"
+                    yield Shard(number, pieces, reader, config, removed_text, str(target), partial)
 
     def join(self, writer: Writer, report: Callable[[Result | Rejection], None]) -> None:
         """Write the results of all shards, in order.

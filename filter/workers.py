@@ -291,5 +291,7 @@ def _carry_out_away(shard: Shard, work: Work) -> tuple[Beat, bytes]:
         _crew = _crew or Crew()
     with tempfile.TemporaryDirectory(prefix="textsieve-") as folder:
         target = Path(folder, "result")
-        done = carry_out(replace(shard, target=str(target)), _crew, lambda shard, beat: None, work)
+        done = carry_out(
+            replace(shard, target=str(target), partial=f"{target}.partial"), _crew, lambda shard, beat: None, work
+        )
         return done.beat, target.read_bytes()

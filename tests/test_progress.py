@@ -76,7 +76,7 @@ def test_terminal_shows_bars_and_then_the_counts(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "150")
     monkeypatch.setattr("filter.progress._REFRESH_S", 0.0)
-    shard = Shard(0, (), Reader(1), None, True, "")
+    shard = Shard(0, (), Reader(1), None, True, "", "")
     with Report() as report:
         report.begin(2, 0, 1000)
         report.hear(shard, Beat(documents=3, rejected=1, chars=50))

@@ -89,6 +89,13 @@ def test_same_bytes_with_any_number_of_workers(run, tmp_path):
     assert len(set(ids)) == len(ids) and "x~4#es" in ids
 
 
+def test_real_workers_give_the_golden_results_of_the_seeds(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    seeds = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "seeds").glob("*.txt"))
+    assert main(["run", *seeds, "-o", str(tmp_path / "out"), "--to", "text", "--jobs", "2", "--shard-mb", "0.02"]) == 0
+    assert files(tmp_path / "out") == files(ROOT / "tests" / "golden")
+
+
 def test_worker_that_cannot_start_stops_the_run(run, tmp_path, monkeypatch):
     write(tmp_path / "a.jsonl", "EN One")
     monkeypatch.setattr("filter.child._CODE", "raise SystemExit(3)")
@@ -226,6 +233,8 @@ def test_unfinished_run_of_something_else_is_not_touched(run, tmp_path, undistur
     ]
     os.utime(tmp_path / "a.jsonl", (1, 1))
     assert "its inputs were others or have changed" in run("--jobs", "1", "--shard-mb", "0.0001")[1][0]
+    code, said = run(inputs=("-",))
+    assert code == 2 and "holds an unfinished run; give its command again" in said[0]
     assert results(tmp_path) >= before >= 2  # a worker may have finished its shard
     assert run("--jobs", "2", "--shard-mb", "0.0001", "--force")[0] == 0
     assert files(tmp_path / "out") == undisturbed
@@ -295,6 +304,16 @@ def test_damaged_result_is_named(run, tmp_path, undisturbed):
         assert [path.name for path in (tmp_path / "out").iterdir()] == [".textsieve"]
     first.unlink()
     assert run("--jobs", "2", "--shard-mb", "0.0001")[0] == 0
+    assert files(tmp_path / "out") == undisturbed
+
+
+def test_worker_that_outlives_its_run_spoils_nothing(run, tmp_path, undisturbed):
+    with start(tmp_path, done=1) as process:
+        process.kill()
+    # Its workers are in the midst of a shard, which is begun anew beside them.
+    assert run("--jobs", "2", "--shard-mb", "0.0001")[0] == 0
+    assert files(tmp_path / "out") == undisturbed
+    time.sleep(1)
     assert files(tmp_path / "out") == undisturbed
 
 
