@@ -119,6 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
     learn.add_argument("--force", action="store_true", help="replace a file that is there already")
     _add_site_field(learn)
     _add_reading(learn)
+    _add_preparing(learn.add_argument_group("analysis"))
 
     explain = add("explain", _explain, "show every span of documents with its label, language, score and cause")
     explain.add_argument("inputs", nargs="+", metavar="INPUT", help=_INPUTS)
@@ -254,8 +255,7 @@ def _add_site_field(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("analysis")
+def _add_preparing(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--config",
         type=Path,
@@ -264,6 +264,14 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
         help=f"options in TOML; those given here come before them (default: {_CONFIG}, if it is there)",
     )
     group.add_argument(
+        "--extractor", choices=get_args(Extractor), help="what takes the main text out of HTML (default: trafilatura)"
+    )
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("analysis")
+    _add_preparing(group)
+    group.add_argument(
         "--rules", action="append", default=[], metavar="PACK", help="a rule pack (TOML) besides the shipped ones"
     )
     group.add_argument(
@@ -271,9 +279,6 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk")
     group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages")
-    group.add_argument(
-        "--extractor", choices=get_args(Extractor), help="what takes the main text out of HTML (default: trafilatura)"
-    )
     for option, text in (
         ("--languages", "the only languages there can be, for example en,es"),
         ("--keep-language", "drop the parts in other languages"),
@@ -299,11 +304,16 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _config(options: argparse.Namespace) -> Config:
+def _preparing_config(options: argparse.Namespace) -> Config:
     config = Config.from_toml(options.config) if options.config else Config()
+    return replace(config, extractor=options.extractor) if options.extractor else config
+
+
+def _config(options: argparse.Namespace) -> Config:
+    config = _preparing_config(options)
     given: dict[str, Any] = {
         name: getattr(options, name)
-        for name in ("preset", "detector", "extractor", "min_part_chars", "second_opinion", "review", "measures")
+        for name in ("preset", "detector", "min_part_chars", "second_opinion", "review", "measures")
         if getattr(options, name) is not None
     }
     for name, option in _LANGUAGE_LISTS.items():
@@ -343,6 +353,7 @@ def _from_file(options: argparse.Namespace) -> list[str]:
     """Return the command's own options from the configuration file, as they are written on the command line."""
     path, command = options.config, "run" if options.name == "config" else options.name
     tables = read_toml(path)
+    mine: list[str] = []
     for name in COMMAND_TABLES:
         if not isinstance(tables.get(name, {}), dict):
             raise ConfigError(f"{path}: {name} is a table; write [{name}], and its options below")
@@ -615,7 +626,7 @@ def _learn(options: argparse.Namespace) -> int:
     profiles = [read_profile(path) for path in options.profile]
     report = Report()
     if options.inputs:
-        profiles.append(_learned_profile(options, Config(), None, report.reject))
+        profiles.append(_learned_profile(options, _preparing_config(options), None, report.reject))
     profile = merge(profiles)
     report.say_how_many_more()
     hosts = profile.hosts.values()

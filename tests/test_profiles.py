@@ -15,6 +15,7 @@ from filter import Config, Document, Record, Span, process_many, profiles
 from filter.command import main
 from filter.document import CATEGORIES
 from filter.errors import ConfigError, UsageError
+from filter.pipeline import prepare
 from filter.profiles import (
     MIN_SCORES,
     HostProfile,
@@ -394,6 +395,29 @@ def test_learning_first_is_running_twice(tmp_path: Path, crawl: Path) -> None:
     assert main(["run", str(crawl), "-o", str(tmp_path / "two"), "--learn"]) == 0
     assert removed(tmp_path / "one") == [("Harbour and Weather", "site:example.com")] * 4
     assert (tmp_path / "one/documents.jsonl").read_bytes() == (tmp_path / "two/documents.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("extractor", ["trafilatura", "resiliparse"])
+def test_learning_reads_pages_as_the_run_will(tmp_path: Path, extractor: str) -> None:
+    body = "<html><body><nav>Harbour and Weather</nav><article><h1>{0}</h1><p>{0}</p></article></body></html>"
+    rows = [{"html": body.format(story(i)), "url": f"https://example.com/{i}"} for i in range(4)]
+    pages, out = tmp_path / "pages.jsonl", tmp_path / "p"
+    pages.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    config = Config(extractor="resiliparse" if extractor == "resiliparse" else "trafilatura")
+    assert main(["learn", str(pages), "-o", str(out), "--extractor", extractor]) == 0
+    assert read_profile(out) == learn(prepare(Record(html=row["html"], url=row["url"]), config) for row in rows)
+
+
+def test_learning_takes_its_limits_from_the_configuration(
+    tmp_path: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("max_text_chars = 10\n", encoding="utf-8")
+    assert main(["learn", str(crawl), "-o", str(tmp_path / "p"), "--config", str(config)]) == 2
+    assert "is over the limit of 10" in capsys.readouterr().err
+    config.write_text("max_text_char = 10\n", encoding="utf-8")
+    assert main(["learn", str(crawl), "-o", str(tmp_path / "p"), "--config", str(config)]) == 2
+    assert "max_text_char" in capsys.readouterr().err
 
 
 def test_a_field_may_name_the_site_on_the_command_line(tmp_path: Path, crawl: Path) -> None:

@@ -133,6 +133,11 @@ def test_a_new_language_fills_in_the_families(tmp_path: Path) -> None:
     [
         (("max_words = 8", "max_wordz = 8"), r"own.toml:2: unknown key 'max_wordz'"),
         (("(work|mission)", "(?=work)"), r"own.toml:2: rule 'plea': pattern cannot be compiled"),
+        (("(work|mission)", r"(work) \1"), r"own.toml:2: rule 'plea': pattern cannot be compiled: invalid escape"),
+        (
+            ("(work|mission)", "(work){1001}"),
+            r"own.toml:2: rule 'plea': pattern cannot be compiled: invalid repetition",
+        ),
         (("(work|mission)", "(work"), r"own.toml:2: rule 'plea': pattern cannot be compiled: missing \)"),
         (("our (work", "{cause} (work"), r"own.toml:2: rule 'plea': no word list 'cause'"),
         (('category = "newsletter"', 'category = "plea"'), r"own.toml:2: category = 'plea'; use one of"),
@@ -236,6 +241,13 @@ def test_patterns_that_look_beyond_their_line_find_the_same(tmp_path: Path, patt
     lines = ["Sign", "our work", "", "they work", "our", "work", "a", "our work our", "aaa", "Please Our"]
     assert rules.match(lines) == one_by_one(rules, lines)
     assert rules.match(["Sign up", *lines])[1:] == one_by_one(rules, lines)
+
+
+def test_a_pattern_that_backtracks_for_ever_elsewhere_is_matched(tmp_path: Path) -> None:
+    rules = own_rules(
+        tmp_path, RULE.replace("support our (work|mission)", "(([a-z]+)+ ?)+[0-9]").replace("Support our work!", "ab1")
+    )
+    assert [match is not None for match in rules.match(["a" * 400, f"{'a' * 400}1"])] == [False, True]
 
 
 def test_patterns_too_large_together_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
