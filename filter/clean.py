@@ -42,6 +42,7 @@ MIN_REPEATS = 3
 MAX_REPEATED_WORDS = 6
 LONG_PROSE_WORDS = 25
 MIN_SENTENCE_WORDS = 8
+SITE_CAUTION = 1 / 3
 MIN_TOPIC_WORDS = 12
 MIN_TOPIC_LINES = 3
 MAX_DATE_WORDS = 6
@@ -406,12 +407,15 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
     """Return the documents with the line model's marks added to those of rules and structure."""
     texts = [_texts(document) for document in documents]
     known = [np.array([span.label != "content" for span in document.spans], dtype=bool) for document in documents]
-    limit = threshold(config.preset)
+    usual = threshold(config.preset)
     # A whole sentence is more often genuine than a line of its length, and dearer to lose.
     sentence_limit = threshold(_MORE_CAREFUL[config.preset])
+    # Where the site's furniture is known already, less of what is left is boilerplate.
+    stricter = usual + SITE_CAUTION * (sentence_limit - usual)
     judged = []
     for document, own, scores, hits in zip(documents, texts, line_scores(texts, known), known, strict=True):
         spans = list(document.spans)
+        limit = stricter if any(span.source.startswith("site:") for span in spans) else usual
         for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
             if spans[i].source == "default" and not _is_spared(own[i], float(scores[i]), sentence_limit):
                 spans[i] = replace(

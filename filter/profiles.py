@@ -53,8 +53,8 @@ __all__ = [
 FORMAT = "textsieve site profile"
 VERSION = 1
 
-MIN_SCORES = {"gentle": 0.9, "balanced": 0.8, "strict": 0.7}
-"""What a line must score, by preset: on most pages of a host, 5, 3 and 2 pages are enough; see `site_score`."""
+MIN_SCORES = {"gentle": 0.9, "balanced": 0.7, "strict": 0.7}
+"""What a line must score, by preset: on most pages of a host, 5 and 2 pages are enough; see `site_score`."""
 
 KEPT_PAGES = 2
 KEPT_SHARE = 0.005
