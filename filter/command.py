@@ -444,7 +444,7 @@ def _run(options: argparse.Namespace) -> int:
     from .readers import STDIN
     from .remote import output_folder
 
-    config = _config(options)
+    config, scheduler = _config(options), _scheduler(options)
     is_stream = options.out == STDIN
     # A stream has no place for what cannot be used, so all of it is said.
     with Report(shown=None if is_stream else SHOWN, log_json=options.log_json, metrics=options.metrics) as report:
@@ -453,7 +453,7 @@ def _run(options: argparse.Namespace) -> int:
         with output_folder(options.out, force=options.force) as folder:
             if STDIN in options.inputs:
                 return _run_stream(options, config, folder, report)
-            return _run_shards(options, config, folder, report)
+            return _run_shards(options, config, folder, report, scheduler)
 
 
 def _own_stdin() -> BinaryIO | None:
@@ -489,7 +489,7 @@ def _run_stream(options: argparse.Namespace, config: Config, folder: Path | None
     return 1 if summary.rejected else 0
 
 
-def _run_shards(options: argparse.Namespace, config: Config, folder: Path, report: Report) -> int:
+def _run_shards(options: argparse.Namespace, config: Config, folder: Path, report: Report, scheduler: str) -> int:
     """Work on shards of the inputs, here or elsewhere, and join the results when all are there."""
     from .batch import check_read
     from .remote import is_remote
@@ -501,7 +501,7 @@ def _run_shards(options: argparse.Namespace, config: Config, folder: Path, repor
         raise UsageError(
             f"--shard: {options.out} cannot hold the work of several runs; name a folder that all can reach"
         )
-    engine = Engine(options.jobs, _scheduler(options))
+    engine = Engine(options.jobs, scheduler)
     if options.learn and (share or engine.scheduler):
         raise UsageError("--learn is for one machine; make a profile with textsieve learn, and name it with --profile")
     removed_text, shard_bytes = not options.no_removed_text, max(1, int(options.shard_mb * 1e6))
