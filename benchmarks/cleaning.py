@@ -1,11 +1,11 @@
 """Draw what is found against what is lost, for lines of extractor output: docs/cleaning.svg.
 
-    python -m benchmarks.cleaning [--data ../shared/data]
+    python -m benchmarks.cleaning [--data ../shared/data] [--every N]
 
 The curve is rules and structure with the line model at every threshold, each page judged by a model that has not seen
-its site; no sentence is spared here, so that one number moves. Dots are the rows of docs/quality.json, which
-`python -m benchmarks.run clean` writes: the presets and the peers. Precision and recall are by lines, loss is by
-characters.
+its site (of every Nth page); no sentence is spared here, so that one number moves. Dots are the rows of
+docs/quality.json, which `python -m benchmarks.run clean` writes: the presets and the peers. Precision and recall are by
+lines, loss is by characters.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import lzma
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,13 @@ def pages(data: Path) -> Iterator[dict[str, Any]]:
             yield from (row for row in map(json.loads, file) if row["view"] in VIEWS)
 
 
-def judged(data: Path) -> tuple[Any, Any, Any]:
+def judged(data: Path, every: int) -> tuple[Any, Any, Any]:
     """Return label, score and length of every scored line; a line that a rule has marked scores 2."""
     from benchmarks.adapters_clean import _models
     from filter.training import fold_of
 
     by_fold: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in pages(data):
+    for row in islice(pages(data), 0, None, every):
         by_fold[fold_of(row["domain"])].append(row)
     labels: list[int] = []
     scores: list[float] = []
@@ -172,8 +173,9 @@ def draw(points: Sequence[tuple[float, float, float]], rows: Sequence[tuple[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--every", type=int, default=1, help="draw the curve from every Nth page only")
     options = parser.parse_args()
-    points = curve(*judged(options.data))
+    points = curve(*judged(options.data, options.every))
     for loss, precision, recall in points[:: max(1, len(points) // 15)]:
         print(f"loss {loss:.3%}  P {precision:.3f}  R {recall:.3f}")
     picture = draw(points, dots(ROOT / "docs" / "quality.json"))
