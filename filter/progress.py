@@ -121,7 +121,8 @@ class Report:
             self._bars.update(self._bars.task_ids[0], completed=self._counts["bytes_done"], facts=self._facts())
         if now - self._stored > _METRICS_S:
             self._stored = now
-            self._store()
+            with suppress(OSError):  # no reason to stop the work; if it lasts, the end says so
+                self._store()
 
     def _facts(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-3)

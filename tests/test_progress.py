@@ -65,6 +65,18 @@ def test_metrics_that_cannot_be_written_are_one_line(folder, capsys):
     assert line.startswith("textsieve: no/") and not (folder / "out").exists()
 
 
+def test_metrics_that_cannot_be_written_for_a_while_stop_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("filter.progress._METRICS_S", 0.0)
+    (tmp_path / "sub").mkdir()
+    with Report(metrics=tmp_path / "sub" / "m.prom") as report:
+        (tmp_path / "sub" / "m.prom").unlink()
+        (tmp_path / "sub").rmdir()
+        report.hear(Shard(0, (), Reader(1), None, True, "", ""), Beat(documents=3))
+        (tmp_path / "sub").mkdir()
+        report.finish(Summary(documents=3), "out")
+    assert "textsieve_documents_total 3" in (tmp_path / "sub" / "m.prom").read_text()
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
