@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -92,22 +92,28 @@ class Child:
             ChildDiedError: the child ended before it answered.
             InputError: the function raised it. Any other exception counts as ChildDiedError.
         """
-        try:
+        with self._watched():
             self._answers.recv()  # it is ready; starting does not count
             limit_s = 0.0 if timeout_s is None else timeout_s + _GRACE_S
             self._requests.send((function, arguments, limit_s, hear is not None))
-            while True:
+        while True:
+            with self._watched():
                 if not self._answers.poll(timeout_s):
                     self.process.kill()
                     raise OutOfTimeError
                 answer: _Answer = self._answers.recv()
-                if answer.error is not None:
-                    raise answer.error
-                if answer.is_last:
-                    result: _T = answer.value
-                    return result
-                assert hear
-                hear(answer.value)
+            if answer.error is not None:
+                raise answer.error
+            if answer.is_last:
+                result: _T = answer.value
+                return result
+            assert hear
+            hear(answer.value)  # whose errors are no death of the child
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise ChildDiedError(self._how_it_ended()) from error
 
