@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks import ROOT, shared_dir
+from filter.blocks import BlockModel, models_from_store
+from filter.blocks import using as using_blocks
 from filter.clean import clean
 from filter.config import Config
 from filter.document import Document, Record
@@ -26,9 +30,11 @@ from filter.segment import segment
 from filter.store import load_model
 
 FOLD_MODELS = ROOT / "build" / "cv" / "lines"
+FOLD_BLOCKS = ROOT / "build" / "cv" / "blocks"
 CONFIG = Config(
     preset=os.environ.get("TEXTSIEVE_PRESET", "balanced"),
     extractor=os.environ.get("TEXTSIEVE_EXTRACTOR", "trafilatura"),
+    page_timeout_s=None,  # the child that keeps the limit would use the shipped models
 )
 
 
@@ -51,15 +57,15 @@ def clean_cv(text: str) -> list[tuple[int, int]]:
 
 def html(page: str) -> str:
     """Return the main text of a page after the whole clean stage."""
-    document = extract(Record(html=page), CONFIG)
-    with using(_model(page)):
-        document = clean([segment(document)], CONFIG)[0]
+    with using_blocks(_block_models()[_fold(page)]), using(_model(page)):
+        document = clean([segment(extract(Record(html=page), CONFIG))], CONFIG)[0]
     return "".join(document.text[span.start : span.end] for span in document.spans if span.label == "content")
 
 
-def trafilatura_html(page: str) -> str:
+def extracted_html(page: str) -> str:
     """Return the text the package extracts from a page, before anything is cleaned."""
-    return extract(Record(html=page), CONFIG).text
+    with using_blocks(_block_models()[_fold(page)]):
+        return extract(Record(html=page), CONFIG).text
 
 
 def _key(text: str) -> bytes:
@@ -79,13 +85,17 @@ def _domains() -> dict[bytes, str]:
     return found
 
 
-def _model(text: str) -> LineModel:
+def _fold(text: str) -> int:
     from filter.training import fold_of
 
     domain = _domains().get(_key(text))
     if domain is None:
         raise KeyError("the text is not in the labelled data, so it is unknown which model has not seen its site")
-    return _models()[fold_of(domain)]
+    return fold_of(domain)
+
+
+def _model(text: str) -> LineModel:
+    return _models()[_fold(text)]
 
 
 @lru_cache(maxsize=1)
@@ -93,9 +103,23 @@ def _models() -> list[LineModel]:
     from filter.training import FOLDS, data_folder, digest, train_lines
 
     code = [ROOT / "filter" / name for name in ("features.py", "lines.py", "training.py")]
-    stamp = digest([*code, *data_folder(shared_dir(), "clean").glob("lines.*")])
-    mark = FOLD_MODELS / "stamp"
-    if not mark.is_file() or (mark.read_text() != stamp and "TEXTSIEVE_STALE" not in os.environ):
-        train_lines(shared_dir(), FOLD_MODELS, folds=FOLD_MODELS)
-        mark.write_text(stamp)
+    _make(FOLD_MODELS, digest([*code, *data_folder(shared_dir(), "clean").glob("lines.*")]), train_lines)
     return [LineModel.from_store(load_model(f"lines-{fold}", FOLD_MODELS)) for fold in range(FOLDS)]
+
+
+@lru_cache(maxsize=1)
+def _block_models() -> list[dict[str, BlockModel]]:
+    from filter.training import FOLDS, data_folder, digest
+    from filter.training_blocks import train_blocks
+
+    code = [ROOT / "filter" / name for name in ("blocks.py", "extract.py", "training_blocks.py")]
+    _make(FOLD_BLOCKS, digest([*code, *data_folder(shared_dir(), "clean").glob("html.*")]), train_blocks)
+    return [models_from_store(load_model(f"blocks-{fold}", FOLD_BLOCKS)) for fold in range(FOLDS)]
+
+
+def _make(folder: Path, stamp: str, train: Callable[..., None]) -> None:
+    """Make the models of a folder anew where they were made from something else."""
+    mark = folder / "stamp"
+    if not mark.is_file() or (mark.read_text() != stamp and "TEXTSIEVE_STALE" not in os.environ):
+        train(shared_dir(), folder, folds=folder)
+        mark.write_text(stamp)

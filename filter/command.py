@@ -145,7 +145,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_options_of_evaluate(evaluate)
 
     train = add("train", _train, "learn a model from labelled data")
-    train.add_argument("model", choices=("lines", "sections"), help="which model")
+    train.add_argument("model", choices=("lines", "sections", "blocks"), help="which model")
     train.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of labelled data")
     train.add_argument(
         "--out", type=Path, default=Path("models"), metavar="DIR", help="folder for the model (default: models)"
@@ -747,6 +747,10 @@ def _train(options: argparse.Namespace) -> int:
         from .training import train_lines
 
         train_lines(options.data, options.out)
+    elif options.model == "blocks":
+        from .training_blocks import train_blocks
+
+        train_blocks(options.data, options.out)
     else:
         from .training_sections import train_sections
 

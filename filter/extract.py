@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from .config import Config, Extractor
 from .document import Document, Record
-from .errors import InputError
+from .errors import InputError, ModelError
 
-__all__ = ["decoded_as", "extract"]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .blocks import Blocks
+
+__all__ = ["decoded_as", "extract", "page_blocks", "page_votes"]
 
 _PAGE_REMEDY = "check that it is a whole page, or give its text instead"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -34,15 +39,8 @@ _NESTING = re.compile(
     r"<(/?)(?:div|span|table|ul|ol|section|article|main|font|b|i|u|center|blockquote|a|em|strong|form|small|big|dl)\b",
     re.IGNORECASE,
 )
-# Below this share of words in common, two extractors disagree and a third decides.
-_MIN_LIKENESS = 0.7
-_OTHER_BONUS = 0.2  # two modes of one extractor are alike for that alone
-_MIN_SHARE_OF_OTHER = 0.5
 _MIN_SHARE_OF_VISIBLE = 0.05
 _LONG_CHARS = 2000  # no scrap, whatever else is to be seen
-_MIN_LINK_LINES = 2
-_MIN_LINK_SHARE = 0.8
-_MIN_REMAINING = 0.2
 # What trafilatura leaves out too; each of these is nine times in ten no part of an article's text.
 _NOT_THE_ARTICLE = [
     "figure",
@@ -53,9 +51,6 @@ _NOT_THE_ARTICLE = [
         for word in ("caption", "breadcrumb", "disclaimer", "cookie", "consent", "copyright", "byline", "credit")
     ),
 ]
-_NO_LETTERS = re.compile(r"[\W\d_]+")
-_SEPARATOR = re.compile(r"[|·•/,»«>–-]+\s|\t|\s\s+")
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]|\w+")
 # References to control characters but tab, line feed and carriage return.
 _CONTROL_REFERENCE = re.compile(
     r"&#(?:0*(?:[1-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[1-8bcefBCEF]|1[\da-fA-F]))(?:;|(?![\da-fA-F]))"
@@ -101,7 +96,10 @@ def _html_text(record: Record, config: Config) -> str:
     _check_size(html, config)
     if config.page_timeout_s is None or not _may_take_long(html):
         return _page_text(html, config.extractor)
+    from .blocks import shipped_models
     from .child import ChildDiedError, OutOfTimeError, call
+
+    shipped_models()  # the child could only die of a model that is missing
 
     size = f"HTML of {len(html):,} {'bytes' if isinstance(html, bytes) else 'characters'}"
     try:
@@ -142,7 +140,7 @@ def _page_text(html: str | bytes, extractor: Extractor) -> str:
             raise InputError("no text found in the HTML", remedy=_PAGE_REMEDY)
         _check_tags(page)
         text = _main_text(page, extractor)
-    except InputError:
+    except (InputError, ModelError):
         raise
     except Exception as error:  # whatever trips the parsers below, it is this page
         reason = f"HTML that cannot be parsed ({type(error).__name__}: {error})"
@@ -162,14 +160,63 @@ def _check_tags(page: str) -> None:
 
 def _main_text(page: str, extractor: Extractor) -> str:
     """Return the main text of a page; rather too much than too little: the cleaner says what it removes."""
+    from .blocks import main_text, read_blocks
+
     if _is_deep(page):
         return _visible_text(page)
-    links = _link_texts(page)
-    if page.count("<") > _TOO_MANY_TAGS:
-        return _by_resiliparse(page, links) or _visible_text(page)
-    if extractor == "resiliparse":
-        return _by_resiliparse(page, links) or _by_trafilatura(page, links) or _comments(page)
-    return _agreed(page, links) or _comments(page)
+    tree = _tree(page)
+    blocks = read_blocks(tree)
+    is_slow = page.count("<") > _TOO_MANY_TAGS
+    votes = None if is_slow or extractor == "resiliparse" else _votes(page, tree, blocks)
+    text = main_text(blocks, votes) if blocks.texts else ""
+    if not _is_scrap(text, sum(map(len, blocks.texts))):
+        return text
+    if is_slow:
+        return _by_resiliparse(page) or _visible_text(page)
+    return _by_resiliparse(page) or _by_trafilatura(tree) or _comments(tree) or text
+
+
+def _is_scrap(text: str, visible_chars: int) -> bool:
+    return len(text) < _LONG_CHARS and len(text) <= _MIN_SHARE_OF_VISIBLE * visible_chars
+
+
+def page_blocks(html: str) -> tuple[Any, Blocks]:
+    """Return the tree of a page and its blocks, for training.
+
+    Raises:
+        InputError: the page is nested too deep.
+    """
+    from .blocks import read_blocks
+
+    page = _mended(html)
+    if _is_deep(page):
+        raise InputError("elements nested too deep", remedy=_PAGE_REMEDY)
+    tree = _tree(page)
+    return tree, read_blocks(tree)
+
+
+def page_votes(html: str, tree: Any, blocks: Blocks) -> dict[str, npt.NDArray[Any]]:
+    """Return what other extractors take of each block, by their names, for training."""
+    return _votes(_mended(html), tree, blocks)
+
+
+def _votes(page: str, tree: Any, blocks: Blocks) -> dict[str, npt.NDArray[Any]]:
+    from .blocks import votes_of
+
+    return {
+        "trafilatura": votes_of(blocks, _by_trafilatura(tree)),
+        "resiliparse": votes_of(blocks, _by_resiliparse(page)),
+    }
+
+
+def _tree(page: str) -> Any:
+    from lxml import html
+
+    # As trafilatura parses; it takes the tree as it is, and leaves it so.
+    parser = html.HTMLParser(
+        collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
+    )
+    return html.document_fromstring(page.replace("\0", "").encode("utf-8"), parser=parser)
 
 
 def _is_deep(page: str) -> bool:
@@ -183,116 +230,24 @@ def _is_deep(page: str) -> bool:
     return False
 
 
-def _agreed(page: str, links: set[str]) -> str:
-    """Return what trafilatura finds, or where another extractor finds something else, what most agree on."""
-    text, other = _by_trafilatura(page, links), _by_resiliparse(page, links)
-    if _likeness(_words(text), _words(other)) >= _MIN_LIKENESS:
-        return text
-    # On pages of many equal blocks (forums, lists) the mode that favours recall may take one of them for the whole.
-    third = _by_trafilatura(page, links, favor_recall=False)
-    if max(len(text), len(third)) < _MIN_SHARE_OF_OTHER * len(other):
-        return other
-    return _most_alike([(text, 0.0), (third, 0.0), (other, _OTHER_BONUS)])
-
-
-def _most_alike(candidates: list[tuple[str, float]]) -> str:
-    """Return the text that is most like the others, of equals the first; an empty one only where all are.
-
-    Args:
-        candidates: each text, and what is added to its likeness to the others.
-
-    >>> _most_alike([("Menu", 0.0), ("One story", 0.0), ("One story and a half", 0.0)])
-    'One story'
-    """
-    candidates = [(text, bonus) for text, bonus in candidates if text.strip()]
-    words = [_words(text) for text, _ in candidates]
-    totals = [
-        sum(_likeness(own, other) for other in words) + bonus for own, (_, bonus) in zip(words, candidates, strict=True)
-    ]
-    return candidates[totals.index(max(totals))][0] if candidates else ""
-
-
-def _words(text: str) -> Counter[str]:
-    return Counter(_WORD.findall(text.lower()))
-
-
-def _likeness(one: Counter[str], other: Counter[str]) -> float:
-    """Return the share of words that two texts have in common (Dice), in [0, 1]."""
-    total = sum(one.values()) + sum(other.values())
-    return 2 * sum((one & other).values()) / total if total else 1.0
-
-
-def _link_texts(page: str) -> set[str]:
-    """Return the letters of each link, and of each piece of text in it: a teaser is a link of several lines."""
-    from trafilatura import load_html
-
-    tree = load_html(page)
-    texts: set[str] = set()
-    for link in tree.iter("a") if tree is not None else ():
-        # Most links hold a text and nothing else, which need not be walked through.
-        pieces = [_letters(piece) for piece in (link.itertext() if len(link) else (link.text or "",))]
-        texts.update(pieces)
-        texts.add("".join(pieces))
-    return texts - {""}
-
-
-def _letters(text: str) -> str:
-    return _NO_LETTERS.sub("", text.lower())
-
-
-def _without_link_lists(text: str, links: set[str]) -> str:
-    r"""Return a text without the lists of links in it: two or more lines in a row that are nothing else.
-
-    A text that is little else is a list itself, and stays.
-
-    >>> _without_link_lists("One of the stories is long.\nHome\n\nNews | Sport\nTwo", {"home", "news", "sport", "two"})
-    'One of the stories is long.'
-    """
-    lines = text.split("\n")
-    dropped: set[int] = set()
-    run: list[int] = []
-    for number, line in enumerate(lines):
-        letters = _letters(line)
-        if not letters:  # a line without words neither makes nor ends a list
-            continue
-        if not _is_links(line, letters, links):
-            run = []
-            continue
-        run.append(number)
-        if len(run) >= _MIN_LINK_LINES:
-            dropped.update(range(run[-_MIN_LINK_LINES], number + 1))
-    remaining = "\n".join(line for number, line in enumerate(lines) if number not in dropped)
-    return remaining if len(remaining) > _MIN_REMAINING * len(text) else text
-
-
-def _is_links(line: str, letters: str, links: set[str]) -> bool:
-    if letters in links:
-        return True
-    cells = [_letters(cell) for cell in _SEPARATOR.split(line)]
-    return sum(len(cell) for cell in cells if cell in links) >= _MIN_LINK_SHARE * len(letters)
-
-
-def _by_trafilatura(page: str, links: set[str], *, favor_recall: bool = True) -> str:
+def _by_trafilatura(tree: Any) -> str:
     from trafilatura import extract as extract_
 
-    return _without_link_lists(extract_(page, favor_recall=favor_recall, include_comments=False) or "", links)
+    return extract_(tree, favor_recall=True, include_comments=False) or ""
 
 
-def _comments(page: str) -> str:
+def _comments(tree: Any) -> str:
     """Return the user comments too: they are no part of an article, but a page that is nothing else is not empty."""
     from trafilatura import extract as extract_
 
-    return extract_(page, favor_recall=True, include_comments=True) or ""
+    return extract_(tree, favor_recall=True, include_comments=True) or ""
 
 
-def _by_resiliparse(page: str, links: set[str]) -> str:
-    """Return what resiliparse takes for the main text; nothing where that is a scrap, as it misses some layouts."""
+def _by_resiliparse(page: str) -> str:
     from resiliparse.extract.html2text import extract_plain_text
 
     text = extract_plain_text(page, main_content=True, comments=False, alt_texts=False, skip_elements=_NOT_THE_ARTICLE)
-    if len(text) < _LONG_CHARS and len(text) <= _MIN_SHARE_OF_VISIBLE * len(_visible_text(page)):
-        return ""
-    return _without_link_lists(text, links)
+    return str(text)
 
 
 def _visible_text(page: str) -> str:

@@ -1,0 +1,684 @@
+"""A page of HTML as blocks of text, and what is known of each: its tags, its names, its place, its neighbours.
+
+A block is what stands between two tags that break a line. Names are the words in `class` and `id`, which say of a block
+what its text does not: that it is a caption, a comment, a teaser. All of that is lost once the text is extracted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .features import CLASSES, _tables
+from .lines import Net, _net_from, sigmoid
+from .store import Model, load_model
+
+__all__ = [
+    "BlockModel",
+    "Blocks",
+    "features",
+    "main_text",
+    "models_from_store",
+    "models_to_store",
+    "opinions",
+    "read_blocks",
+    "shipped_models",
+    "using",
+    "votes_of",
+]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+
+
+def _words(words: str) -> list[str]:
+    return words.split()
+
+
+_SKIPPED = frozenset(
+    _words(
+        "script style noscript template svg math iframe object embed canvas audio video map select datalist textarea "
+        "input head title meta link base img picture source track param area frameset frame"
+    )
+)
+_BREAKS = frozenset(("br", "hr"))
+_BLOCKS = frozenset(
+    _words(
+        "html body p div section article main h1 h2 h3 h4 h5 h6 ul ol li dl dt dd table thead tbody tfoot tr td th "
+        "caption blockquote pre figure figcaption header footer nav aside form fieldset legend address details summary "
+        "center dialog menu hgroup search"
+    )
+)
+# Tags that say something; each is a bit of a mask.
+_TAG_BITS = _words(
+    "article main aside nav footer header form figure figcaption table ul ol li blockquote section a h1 h2 h3 h4 h5 h6 "
+    "p pre dl td th button label strong em span center font details"
+)
+# Families of names; a word belongs to the first family one of whose stems it begins with.
+_FAMILIES = {
+    "comment": "comment disqus reply replies respond discuss kommentar komment",
+    "related": "related recommend recirc outbrain taboola readmore recent popular trending latest similar also mehr "
+    "suggest crosslink inlinelink linkbox",
+    "teaser": "teaser promo card tile feed stream preview carousel slider slick swiper grid",
+    "sidebar": "sidebar side aside rail widget",
+    "nav": "nav menu breadcrumb pagination pager paging tab toolbar toc index jump skip crumb",
+    "footer": "footer foot bottom copyright legal disclaimer imprint colophon",
+    "header": "header masthead top banner logo brand",
+    "advert": "ad ads adv advert advertisement sponsor anzeige werbung dfp gpt publicidad reklam",
+    "share": "share sharing social facebook twitter tweet whatsapp pinterest linkedin addthis follow sns",
+    "author": "author byline bio writer autor contributor avatar profile user",
+    "meta": "meta date time timestamp published info tag tags category categories topic label kicker dateline source",
+    "caption": "caption credit legend copyright figcaption bildunterschrift attribution",
+    "media": "figure image images img photo picture gallery media video player audio embed thumb",
+    "offer": "newsletter subscribe subscription paywall login signin signup register premium abo cta account",
+    "consent": "cookie consent gdpr modal popup overlay lightbox dialog notice alert",
+    "list": "list item items row result results",
+    "title": "title headline heading head hed",
+    "lead": "summary lead lede intro standfirst excerpt abstract deck subtitle subhead dek description perex",
+    "quote": "quote blockquote pull pullquote cite",
+    "hidden": "hidden hide sr screen visually invisible print noprint",
+    "shop": "product price cart review rating spec sku buy shop order",
+    "thread": "thread message post posts forum bbp reply phpbb",
+    "article": "article story artikel art news entry hentry blog",
+    "body": "body content contents copy text txt paragraph prose wysiwyg richtext rte main maincontent articlebody",
+    "tools": "button btn icon tool tools action actions control controls link links more",
+    "box": "box sticky fixed factbox infobox aside note",
+    "code": "code highlight pre snippet",
+}
+_BITS = {name: i for i, name in enumerate((*(f"<{tag}>" for tag in _TAG_BITS), *_FAMILIES))}
+_TAG_MASK = {tag: 1 << _BITS[f"<{tag}>"] for tag in _TAG_BITS}
+_HIDDEN = 1 << _BITS["hidden"]
+_ROLES = {
+    "navigation": _TAG_MASK["nav"],
+    "contentinfo": _TAG_MASK["footer"],
+    "banner": _TAG_MASK["header"],
+    "complementary": _TAG_MASK["aside"],
+    "main": _TAG_MASK["main"],
+    "article": _TAG_MASK["article"],
+    "dialog": 1 << _BITS["consent"],
+}
+_NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_UNSEEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_LINKS = frozenset(("a", "button"))
+_BOLD = frozenset(("b", "strong"))
+_HEADINGS = sum(_TAG_MASK[f"h{level}"] for level in range(1, 7))
+_LEVELS = 4
+_FAR = 31
+_CELL = " | "
+_MAX_CELL_CHARS = 100
+_PROBE_CHARS = 40
+_NO_LETTERS = re.compile(r"[\W\d_]+")
+_STEMS = {stem: 1 << _BITS[family] for family, stems in reversed(_FAMILIES.items()) for stem in stems.split()}
+_LONG_STEM = 4
+
+
+@lru_cache(maxsize=1 << 14)
+def _word_mask(word: str) -> int:
+    found = _STEMS.get(word, 0)
+    if not found:
+        for end in range(len(word) - 1, _LONG_STEM - 1, -1):
+            found = _STEMS.get(word[:end], 0)
+            if found:
+                break
+    return found
+
+
+@lru_cache(maxsize=1 << 14)
+def _name_mask(names: str) -> int:
+    mask = 0
+    for word in _NAME_WORD.findall(names):
+        mask |= _word_mask(word.lower())
+    return mask
+
+
+class Blocks(NamedTuple):
+    """The blocks of a page, in reading order, and the elements they stand in.
+
+    Attributes:
+        texts: the text of each block, white space collapsed except in `pre`.
+        links, strong: for each block, how many of its characters are in links, in bold.
+        inner: for each block, the masks of the inline elements in it, joined.
+        element: for each block, the number of the innermost element around it that breaks lines.
+        row: for each block, the element of its table row, or -1.
+        broken: for each block, 1 where it stands after `br` or `hr`.
+        parent: for each element, the number of the one around it; -1 for the first.
+        first, end: for each element, the blocks `[first, end)` in it.
+        mask, around: the mask of each element, and those of all elements around it, joined.
+        kind: for each element, a number that stands for its tag and names (without names: also for its parent's).
+        path: for each element, a number that stands for its tag and names and those of everything around it.
+    """
+
+    texts: list[str]
+    links: Array
+    strong: Array
+    inner: Array
+    element: Array
+    row: Array
+    broken: Array
+    parent: Array
+    first: Array
+    end: Array
+    mask: Array
+    around: Array
+    kind: Array
+    path: Array
+
+
+class _Reader:
+    """Walks through a tree and notes blocks and elements as it goes."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.blocks: list[tuple[int, int, int, int, int, int]] = []
+        self.parent: list[int] = []
+        self.first: list[int] = []
+        self.end: list[int] = []
+        self.mask: list[int] = []
+        self.around: list[int] = []
+        self.kind: list[int] = []
+        self.path: list[int] = []
+        self.kinds: dict[tuple[str, str, int], int] = {}
+        self.paths: dict[tuple[str, str, int], int] = {}
+        self.pieces: list[str] = []
+        self.links = self.strong = self.inner = self.broken = 0
+        self.row = -1
+
+    def flush(self, number: int, *, as_is: bool) -> None:
+        """Make a block of the text gathered in an element."""
+        if not self.pieces:
+            return
+        joined = "".join(self.pieces)
+        text = joined.strip() if as_is else " ".join(joined.split())
+        if text:
+            size = len(text)
+            counts = (min(self.links, size), min(self.strong, size), self.inner, number, self.row, self.broken)
+            self.texts.append(text)
+            self.blocks.append(counts)
+        self.pieces = []
+        self.links = self.strong = self.inner = 0
+
+    def add(self, text: str, in_link: bool, in_bold: bool) -> None:
+        self.pieces.append(text)
+        if in_link:
+            self.links += len(text)
+        if in_bold:
+            self.strong += len(text)
+
+    def block(self, element: Any, tag: str, parent: int, path: int, in_link: bool, in_bold: bool) -> None:
+        """Read an element that breaks lines."""
+        number, mask, names = len(self.parent), _TAG_MASK.get(tag, 0), ""
+        attributes = element.attrib
+        if attributes:
+            get = attributes.get
+            names = get("class", "")
+            mask |= _name_mask(names) | _name_mask(get("id", "")) | _name_mask(get("itemprop", ""))
+            mask |= _ROLES.get(get("role", ""), 0)
+            if "hidden" in attributes or _UNSEEN.search(get("style", "")):
+                mask |= _HIDDEN
+        self.parent.append(parent)
+        self.first.append(len(self.texts))
+        self.end.append(0)
+        self.mask.append(mask)
+        self.around.append(self.around[parent] | self.mask[parent] if parent >= 0 else 0)
+        kind = (tag, names, -1 if names or parent < 0 else self.kind[parent])
+        self.kind.append(self.kinds.setdefault(kind, len(self.kinds)))
+        self.path.append(self.paths.setdefault((tag, names, path), len(self.paths)))
+        row = self.row
+        if tag == "tr":
+            self.row = number
+        as_is = tag == "pre"
+        if element.text:
+            self.add(element.text, in_link, in_bold)
+        self.inside(element, number, as_is, in_link, in_bold)
+        self.flush(number, as_is=as_is)
+        self.broken = 0
+        self.row = row
+        self.end[number] = len(self.texts)
+
+    def inside(self, element: Any, number: int, as_is: bool, in_link: bool, in_bold: bool) -> None:
+        """Read what stands in an element after its first text."""
+        for child in element:
+            tag = child.tag
+            if tag in _BLOCKS:
+                self.flush(number, as_is=as_is)
+                self.broken = 0
+                self.block(child, tag, number, self.path[number], in_link, in_bold)
+            elif tag in _BREAKS:
+                if as_is:
+                    self.pieces.append("\n")
+                else:
+                    self.flush(number, as_is=False)
+                    self.broken = 1
+            elif tag in _SKIPPED or not isinstance(tag, str):
+                self.pieces.append(" ")
+            else:
+                link, bold = in_link or tag in _LINKS, in_bold or tag in _BOLD
+                self.inner |= _TAG_MASK.get(tag, 0) | _name_mask(child.get("class", ""))
+                if child.text:
+                    self.add(child.text, link, bold)
+                if len(child):
+                    self.inside(child, number, as_is, link, bold)
+            if child.tail:
+                self.add(child.tail, in_link, in_bold)
+
+
+def read_blocks(tree: Any) -> Blocks:
+    """Return the blocks of a page.
+
+    Args:
+        tree: its `lxml` element; all but `body` is left out.
+
+    >>> from lxml.html import document_fromstring
+    >>> read_blocks(document_fromstring("<h1>Flood</h1><p>The <b>river</b> rose.<br>It fell.")).texts
+    ['Flood', 'The river rose.', 'It fell.']
+    """
+    reader = _Reader()
+    body = tree.find("body") if tree.tag == "html" else None
+    reader.block(tree if body is None else body, "body", -1, -1, False, False)
+    columns = np.array(reader.blocks, dtype=np.int64).reshape(-1, 6).T
+    elements = (reader.parent, reader.first, reader.end, reader.mask, reader.around, reader.kind, reader.path)
+    return Blocks(reader.texts, *columns, *(np.array(values, dtype=np.int64) for values in elements))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over blocks that stand in a row, as differences of running totals."""
+
+    running: Array
+
+    @classmethod
+    def of(cls, values: Array) -> _Sums:
+        return cls(np.concatenate([[0.0], np.cumsum(values)]))
+
+    @property
+    def total(self) -> float:
+        return float(self.running[-1])
+
+    def between(self, first: Array, end: Array) -> Array:
+        sums: Array = self.running[end] - self.running[first]
+        return sums
+
+
+class _Table:
+    """Columns of numbers by name."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.names: list[str] = []
+        self.columns: list[Array] = []
+
+    def add(self, names: str | Sequence[str], values: Array | float) -> None:
+        if isinstance(names, str):
+            names = [names]
+        self.names += names
+        columns = np.broadcast_to(np.asarray(values, dtype=np.float32).reshape(-1, len(names)), (self.rows, len(names)))
+        self.columns.append(columns)
+
+    def rows_of(self) -> Floats:
+        return np.hstack(self.columns)
+
+
+_TEXT = (
+    "log chars",
+    "log words",
+    "chars per word",
+    "upper",
+    "digits",
+    "letters",
+    "ideographs",
+    "stop rate",
+    "comma rate",
+    "stops",
+    "dividers",
+    "colons",
+    "quotes",
+    "signs",
+    "ends with stop",
+    "ends with colon",
+    "starts lower",
+    "starts upper",
+    "starts with digit",
+    "starts with quote",
+)
+
+
+def _text_numbers(texts: list[str]) -> Floats:
+    """Return the columns `_TEXT`: what each block's characters are."""
+    chars = np.array([len(text) for text in texts], dtype=np.int64)
+    joined = "\n".join(texts) + "\n"
+    raw = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    table = _tables()[0]
+    kinds = table[np.minimum(raw, len(table) - 1)]
+    ends = np.cumsum(chars + 1) - 1
+    starts = ends - chars
+    text_of = np.repeat(np.arange(len(texts)), chars + 1)
+    counts = np.bincount(text_of * len(CLASSES) + kinds, minlength=len(texts) * len(CLASSES))
+    n = dict(zip(CLASSES, counts.reshape(len(texts), len(CLASSES)).T.astype(np.float32), strict=True))
+    letters = n["lower"] + n["upper"] + n["ideograph"]
+    words = n["space"] + n["ideograph"] / 2  # the line break after it counts for the last word
+    size = chars.astype(np.float32)
+    first, last = kinds[starts], kinds[ends - 1]
+    last_but_one = kinds[np.maximum(ends - 2, starts)]
+    code = {name: number for number, name in enumerate(CLASSES)}
+    ends_with_stop = (last == code["stop"]) | ((last == code["quote"]) & (last_but_one == code["stop"]))
+    columns = (
+        np.log1p(size),
+        np.log1p(words),
+        letters / words,
+        n["upper"] / np.maximum(letters, 1),
+        n["digit"] / size,
+        letters / size,
+        n["ideograph"] / size,
+        n["stop"] / words,
+        n["comma"] / words,
+        np.minimum(n["stop"], 10),
+        np.minimum(n["divider"] + n["tag"], 10),
+        np.minimum(n["colon"], 5),
+        np.minimum(n["quote"], 5),
+        np.minimum(n["mark"] + n["picture"], 5),
+        ends_with_stop,
+        last == code["colon"],
+        first == code["lower"],
+        first == code["upper"],
+        first == code["digit"],
+        first == code["quote"],
+    )
+    return np.column_stack(columns).astype(np.float32)
+
+
+def _bits(masks: Array) -> Array:
+    octets = masks.astype("<i8").view(np.uint8).reshape(len(masks), 8)
+    return np.unpackbits(octets, axis=1, bitorder="little")[:, : len(_BITS)]
+
+
+def _beside(rows: Array, step: int) -> Array:
+    """Return the rows that stand `step` further on; zeros beyond either end."""
+    out = np.zeros_like(rows)
+    if 0 < step < len(rows):
+        out[:-step] = rows[step:]
+    elif 0 < -step < len(rows):
+        out[-step:] = rows[:step]
+    return out
+
+
+def _levels(blocks: Blocks) -> list[Array]:
+    """Return the element of each block, the one around it, and so on."""
+    levels = [blocks.element]
+    for _ in range(_LEVELS - 1):
+        levels.append(np.maximum(blocks.parent[levels[-1]], 0))
+    return levels
+
+
+def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[Floats, list[str]]:
+    """Return one row of numbers per block, and the names of the columns.
+
+    Args:
+        blocks: at least one.
+        votes: what else is known of each block, by name.
+    """
+    count = len(blocks.texts)
+    index = np.arange(count)
+    table = _Table(count)
+    text = _text_numbers(blocks.texts)
+    table.add(_TEXT, text)
+    said = dict(zip(_TEXT, text.T.astype(np.float64), strict=True))
+    size = np.array([len(text) for text in blocks.texts], dtype=np.float64)
+    link = blocks.links / size
+    table.add(
+        ["link", "strong", "broken", "in row"],
+        np.column_stack([link, blocks.strong / size, blocks.broken, blocks.row >= 0]),
+    )
+    own = blocks.mask[blocks.element]
+    levels = _levels(blocks)
+    columns: Sequence[Array]
+    near = own | blocks.mask[levels[1]] | blocks.mask[levels[2]]
+    for name, masks in (
+        ("own", own),
+        ("near", near),
+        ("around", blocks.around[blocks.element] | own),
+        ("inner", blocks.inner),
+    ):
+        table.add([f"{name} {bit}" for bit in _BITS], _bits(masks))
+    # Characters that look like those of running text: outside links, in sentences.
+    words = np.expm1(said["log words"])
+    marks = np.clip(said["stops"] + said["comma rate"] * words / 2, 0.2, 1)
+    prose = size * (1 - link) * np.clip((words - 4) / 12, 0, 1) * marks
+    sizes, proses, links = _Sums.of(size), _Sums.of(prose), _Sums.of(blocks.links)
+    total, total_prose = max(sizes.total, 1.0), max(proses.total, 1.0)
+    for k, level in enumerate(levels):
+        first, end = blocks.first[level], blocks.end[level]
+        chars, own_prose = sizes.between(first, end), proses.between(first, end)
+        columns = (
+            np.log1p(chars),
+            links.between(first, end) / np.maximum(chars, 1),
+            np.log1p(end - first),
+            np.log1p(own_prose),
+            own_prose / total_prose,
+            (index - first) / np.maximum(1, end - first),
+        )
+        names = [f"{name} {k} up" for name in ("chars", "link", "blocks", "prose", "prose share", "place")]
+        table.add(names, np.column_stack(columns))
+    for name, ids in (("kind", blocks.kind[blocks.element]), ("path", blocks.path[blocks.element])):
+        alike = np.bincount(ids)
+        chars, own_prose, own_links = (np.bincount(ids, weights=values) for values in (size, prose, blocks.links))
+        columns = (
+            np.log1p(alike),
+            np.log1p(chars),
+            own_prose / total_prose,
+            own_links / np.maximum(chars, 1),
+            np.log1p(chars / np.maximum(alike, 1)),
+        )
+        names = [f"{name} {part}" for part in ("count", "chars", "prose share", "link", "mean")]
+        table.add(names, np.column_stack(columns)[ids])
+    # The element whose children hold most prose, as Readability looks for it.
+    held = np.zeros(len(blocks.parent))
+    for share, level in zip((1.0, 1.0, 0.5), levels, strict=False):
+        held += share * np.bincount(level, weights=prose, minlength=len(held))
+    top = int(np.argmax(held))
+    steps, outer, at = np.full(count, -1.0), top, 0
+    while outer >= 0:
+        inside = (index >= blocks.first[outer]) & (index < blocks.end[outer]) & (steps < 0)
+        steps[inside] = at
+        outer, at = int(blocks.parent[outer]), at + 1
+    top_first, top_end = blocks.first[top], max(blocks.end[top], blocks.first[top] + 1)
+    h1 = np.flatnonzero(own & _TAG_MASK["h1"])
+    columns = (
+        steps,
+        np.clip((index - top_first) / (top_end - top_first), -1, 2),
+        sizes.running[:-1] / total,
+        proses.running[:-1] / total_prose,
+        np.log1p(proses.running[:-1]),
+        np.log1p(np.maximum(proses.total - proses.running[1:], 0)),
+        np.clip(index - (h1[0] if len(h1) else count), -50, 50),
+    )
+    names = ["steps to top", "place in top", "chars before", "prose before", "log prose before", "log prose after"]
+    table.add([*names, "after h1"], np.column_stack(columns))
+    page = [held[top] / total_prose, np.log1p(count), np.log1p(total), np.log1p(total_prose), total_prose / total]
+    table.add(["top share", "page blocks", "page chars", "page prose", "page prose share"], np.array(page))
+    heading = (own & _HEADINGS) > 0
+    base = np.column_stack([said["log chars"], link, said["ends with stop"], heading, np.log1p(prose)])
+    same = np.column_stack([blocks.element, blocks.kind[blocks.element], blocks.path[blocks.element]]) + 1
+    for step in (-3, -2, -1, 1, 2, 3):
+        table.add([f"{name} {step:+d}" for name in ("chars", "link", "stop", "heading", "prose")], _beside(base, step))
+        if abs(step) == 1:
+            names = [f"same {name} {step:+d}" for name in ("element", "kind", "path")]
+            table.add(names, _beside(same, step) == same)
+    for reach in (3, 8):
+        low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, count)
+        near_link = links.between(low, high) / np.maximum(sizes.between(low, high), 1)
+        columns = (np.log1p(np.maximum(proses.between(low, high), 0)), near_link)
+        table.add([f"prose within {reach}", f"link within {reach}"], np.column_stack(columns))
+    times: dict[str, int] = {}
+    before = []
+    for block in blocks.texts:
+        seen = times.get(block, 0)
+        before.append(seen)
+        times[block] = seen + 1
+    table.add("seen before", np.minimum(before, 5))
+    table.add("times", np.minimum([times[block] for block in blocks.texts], 6))
+    for name, values in (votes or {}).items():
+        table.add(f"vote of {name}", values)
+    return table.rows_of(), table.names
+
+
+def opinions(blocks: Blocks, p: Array) -> Floats:
+    """Return what a first pass thinks of each block, its neighbours, what it stands in, and others of its kind.
+
+    Args:
+        blocks: at least one.
+        p: the first pass's probability that each block belongs to the main text.
+    """
+    p = p.astype(np.float64)
+    count = len(p)
+    index = np.arange(count)
+    size = np.array([len(text) for text in blocks.texts], dtype=np.float64)
+    weight = np.sqrt(size)
+    weights, likely, chars = _Sums.of(weight), _Sums.of(weight * p), _Sums.of(size * p)
+    total = max(chars.total, 1.0)
+    columns = [p, *(_beside(p, step) for step in (-3, -2, -1, 1, 2, 3))]
+
+    def mean_of_others(sum_: Array, weight_: Array) -> Array:
+        rest = weight_ - weight
+        mean: Array = np.where(rest > 1e-6, (sum_ - weight * p) / np.maximum(rest, 1.0), -1.0)
+        return mean
+
+    for reach in (2, 5, 12):
+        low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, count)
+        columns.append(mean_of_others(likely.between(low, high), weights.between(low, high)))
+    for level in _levels(blocks):
+        first, end = blocks.first[level], blocks.end[level]
+        columns.append(mean_of_others(likely.between(first, end), weights.between(first, end)))
+        columns.append(chars.between(first, end) / total)
+    for ids in (blocks.kind[blocks.element], blocks.path[blocks.element]):
+        likely_of, weight_of = np.bincount(ids, weights=weight * p), np.bincount(ids, weights=weight)
+        columns.append(mean_of_others(likely_of[ids], weight_of[ids]))
+        columns.append(np.bincount(ids, weights=size * p)[ids] / total)
+    columns.append(chars.running[:-1] / total)
+    columns += [np.full(count, value) for value in (np.log1p(total), p.max())]
+    sure = np.flatnonzero(p > 0.5)
+    known = np.concatenate([[-_FAR], sure, [count + _FAR]])
+    columns.append(np.minimum(index - known[np.searchsorted(sure, index, side="left")], _FAR))
+    columns.append(np.minimum(known[np.searchsorted(sure, index, side="right") + 1] - index, _FAR))
+    return np.column_stack(columns).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BlockModel:
+    """Two networks: the first looks at each block, the second also at what the first thinks of the others.
+
+    Attributes:
+        columns: the columns of `features` that are looked at.
+        first, second: the networks.
+        threshold: the probability from which a block belongs to the main text.
+    """
+
+    columns: tuple[str, ...]
+    first: Net
+    second: Net
+    threshold: float
+
+    def scores(self, blocks: Blocks, votes: Mapping[str, Array] | None = None) -> Floats:
+        """Return the probability that each block belongs to the main text."""
+        if not blocks.texts:
+            return np.zeros(0, dtype=np.float32)
+        rows, names = features(blocks, votes)
+        at = {name: number for number, name in enumerate(names)}
+        rows = rows[:, [at[name] for name in self.columns]]
+        p = sigmoid(self.first(rows))
+        return sigmoid(self.second(np.hstack([rows, opinions(blocks, p)])))
+
+
+def models_from_store(model: Model) -> dict[str, BlockModel]:
+    """Return the models that `models_to_store` took apart, by name."""
+    found = {}
+    for name, header in model.header.items():
+        first, second = (_net_from(model.arrays, f"{name}.{part}", header[part]) for part in ("first", "second"))
+        found[name] = BlockModel(tuple(header["columns"]), first, second, header["threshold"])
+    return found
+
+
+def models_to_store(models: Mapping[str, BlockModel]) -> Model:
+    """Return models as plain arrays and JSON values."""
+    arrays: dict[str, Array] = {}
+    header: dict[str, Any] = {}
+    for name, model in models.items():
+        header[name] = {"columns": list(model.columns), "threshold": model.threshold}
+        for part, net in (("first", model.first), ("second", model.second)):
+            header[name][part] = [len(layers) for layers in net.layers]
+            arrays |= {f"{name}.{part}.mean": net.mean, f"{name}.{part}.scale": net.scale}
+            for member, layers in enumerate(net.layers):
+                for depth, (weights, bias) in enumerate(layers):
+                    arrays |= {
+                        f"{name}.{part}.{member}.{depth}.weights": weights,
+                        f"{name}.{part}.{member}.{depth}.bias": bias,
+                    }
+    return Model(arrays, header)
+
+
+_OVERRIDE: ContextVar[Mapping[str, BlockModel] | None] = ContextVar("block_models", default=None)
+
+
+@contextmanager
+def using(models: Mapping[str, BlockModel]) -> Iterator[None]:
+    """Use other models within a `with` block, for instance some that have not seen the pages they are measured on."""
+    token = _OVERRIDE.set(models)
+    try:
+        yield
+    finally:
+        _OVERRIDE.reset(token)
+
+
+@lru_cache(maxsize=1)
+def shipped_models() -> dict[str, BlockModel]:
+    """Return the models that come with the package; loaded once per process.
+
+    Raises:
+        ModelError: they cannot be loaded.
+    """
+    return models_from_store(load_model("blocks"))
+
+
+def main_text(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> str:
+    """Return the text of the blocks that belong to the main text, one a line; the cells of a table row share one.
+
+    Args:
+        blocks: of one page.
+        votes: what `votes_of` gives; None to go without.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    model = (_OVERRIDE.get() or shipped_models())["voted" if votes else "alone"]
+    kept = np.flatnonzero(model.scores(blocks, votes) >= model.threshold).tolist()
+    pieces: list[str] = []
+    for at, number in enumerate(kept):
+        before = kept[at - 1] if at else number
+        if at:
+            pieces.append(_CELL if _is_next_cell(blocks, before, number) else "\n")
+        pieces.append(blocks.texts[number])
+    return "".join(pieces)
+
+
+def _is_next_cell(blocks: Blocks, one: int, other: int) -> bool:
+    """Return whether two blocks are short cells of a row; tables that lay out a page hold whole texts in a cell."""
+    is_same_row = blocks.row[one] >= 0 and blocks.row[one] == blocks.row[other]
+    is_short = max(len(blocks.texts[one]), len(blocks.texts[other])) <= _MAX_CELL_CHARS
+    return bool(is_same_row and is_short and blocks.element[one] != blocks.element[other])
+
+
+def votes_of(blocks: Blocks, text: str) -> Floats:
+    """Return whether a text holds the beginning and the end of each block, as 0, 0.5 or 1."""
+    letters = _NO_LETTERS.sub("", text.lower())
+    votes = []
+    for block in blocks.texts:
+        own = _NO_LETTERS.sub("", block.lower())
+        votes.append(0.5 * ((own[:_PROBE_CHARS] in letters) + (own[-_PROBE_CHARS:] in letters)) if own else 0.0)
+    return np.array(votes, dtype=np.float32)

@@ -1,0 +1,203 @@
+import json
+import lzma
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml.html import document_fromstring
+
+from filter import training_blocks
+from filter.blocks import (
+    Blocks,
+    features,
+    main_text,
+    models_from_store,
+    models_to_store,
+    opinions,
+    read_blocks,
+    shipped_models,
+    using,
+    votes_of,
+)
+from filter.store import load_model
+from filter.training import FOLDS, fold_of
+from filter.training_blocks import gold_shares, train_blocks
+
+SENTENCES = (
+    "The river rose two metres overnight, and the old bridge was closed to all traffic until Thursday morning.",
+    "Engineers from the county said that the piers stood firm; the mayor spoke of a lucky escape for the town.",
+    "Schools on both banks stay shut for the rest of the week, and the ferry runs every half an hour instead.",
+)
+
+
+def blocks_of(body: str) -> Blocks:
+    return read_blocks(document_fromstring(f"<html><head><title>T</title></head><body>{body}</body></html>"))
+
+
+@pytest.mark.parametrize(
+    ("body", "texts"),
+    [
+        pytest.param("<p>One<p>Two", ["One", "Two"], id="paragraphs"),
+        pytest.param("<div>One <b>and</b> a <i>half</i><div>Two</div>Three</div>", ["One and a half", "Two", "Three"]),
+        pytest.param("One<br>Two<hr>Three", ["One", "Two", "Three"], id="line breaks"),
+        pytest.param("<pre>a\n  b<br>c</pre>", ["a\n  b\nc"], id="preformatted"),
+        pytest.param("<script>x</script><style>y</style>One<svg><text>z</text></svg>", ["One"], id="no text"),
+        pytest.param("<a href=x><div>One</div><div>Two</div></a>", ["One", "Two"], id="blocks in a link"),
+        pytest.param("  <p> \n </p>\u00a0", [], id="blank"),
+        pytest.param("<x-y>One</x-y><p>Two", ["One", "Two"], id="unknown tag"),
+        pytest.param("<table><tr><td>a<td>b<tr><td>c</table>", ["a", "b", "c"], id="cells"),
+    ],
+)
+def test_blocks_are_what_stands_between_breaks(body, texts):
+    assert blocks_of(body).texts == texts
+
+
+def test_links_and_bold_are_counted_in_characters():
+    blocks = blocks_of("<p>One <a href=x>two <b>three</b></a> <strong>four</strong></p><a href=x><div>five</div></a>")
+    assert blocks.links.tolist() == [len("two three"), len("five")]
+    assert blocks.strong.tolist() == [len("threefour"), 0]
+
+
+def test_elements_know_their_blocks_and_what_is_around_them():
+    blocks = blocks_of("<div class='article-body'><p>One<p>Two</div><aside><p>Three</aside>")
+    body, div, first, _, aside, last = range(6)
+    assert blocks.parent.tolist() == [-1, body, div, div, body, aside]
+    spans = list(zip(blocks.first.tolist(), blocks.end.tolist(), strict=True))
+    assert (spans[body], spans[div], spans[aside]) == ((0, 3), (0, 2), (2, 3))
+    assert blocks.around[first] & blocks.mask[div] == blocks.mask[div] != 0
+    assert not blocks.around[last] & blocks.mask[div]
+    assert blocks.kind[blocks.element[0]] == blocks.kind[blocks.element[1]] != blocks.kind[blocks.element[2]]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "<p>",
+                "</p>",
+                "<div class='Comment-list'>",
+                "</div>",
+                "<td>",
+                "<a href=x>",
+                "</a>",
+                "é. ",
+                "川",
+                "\U0010ffff",
+                " x, ",
+            ]
+        ),
+        max_size=30,
+    )
+)
+def test_numbers_are_finite_whatever_the_page(pieces):
+    blocks = blocks_of("".join(pieces) + "<p>end")
+    rows, names = features(blocks, {"x": votes_of(blocks, "end")})
+    assert rows.shape == (len(blocks.texts), len(names)) == (len(blocks.texts), len(set(names)))
+    assert np.isfinite(rows).all()
+    for model in shipped_models().values():
+        votes = {"trafilatura": votes_of(blocks, "end"), "resiliparse": votes_of(blocks, "")}
+        scores = model.scores(blocks, votes)
+        assert scores.shape == (len(blocks.texts),) and ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_opinions_of_others_leave_the_own_one_out():
+    blocks = blocks_of("<div><p>aaaa<p>bbbb</div><p>cccc")
+    columns = opinions(blocks, np.array([1.0, 0.0, 0.0]))
+    alone = opinions(blocks, np.array([0.0, 0.0, 0.0]))
+    assert columns[0, 0] == 1 and alone[0, 0] == 0
+    np.testing.assert_array_equal(columns[0, 7:10], alone[0, 7:10])  # the means around it
+    assert (columns[1, 7:10] > alone[1, 7:10]).all()
+
+
+def test_models_come_back_from_the_store_as_they_were():
+    models = shipped_models()
+    again = models_from_store(models_to_store(models))
+    blocks = blocks_of("".join(f"<p>{sentence}" for sentence in SENTENCES))
+    assert set(again) == set(models) == {"alone", "voted"}
+    np.testing.assert_array_equal(again["alone"].scores(blocks), models["alone"].scores(blocks))
+
+
+class Everything:
+    threshold = 0.5
+
+    def scores(self, blocks, votes):
+        return np.ones(len(blocks.texts))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("<table><tr><td>a<td>b<tr><td>c<td>d</table>", "a | b\nc | d"),
+        (f"<table><tr><td>{'a' * 101}<td>b</table>", f"{'a' * 101}\nb"),
+        ("<table><tr><td><p>a<p>b</table><p>c", "a | b\nc"),
+    ],
+    ids=["cells", "a table that lays out the page", "paragraphs in a cell"],
+)
+def test_cells_of_a_row_share_a_line(body, text):
+    with using({"alone": Everything()}):
+        assert main_text(blocks_of(body)) == text
+
+
+@pytest.mark.parametrize(
+    ("blocks", "gold", "shares"),
+    [
+        pytest.param(["a b c d e", "x y z w v"], "a b c d e", [1, 0], id="in it and not"),
+        pytest.param(["a b c d x x x x"], "a b c d", [0.5], id="half"),
+        pytest.param(["a b c d", "e", "x y z w"], "a b c d e", [1, 0.5, 0], id="short, in mixed company"),
+        pytest.param(["a b c d", "e", "f g h i"], "a b c d e f g h i", [1, 1, 1], id="short, in good company"),
+        pytest.param(["x y z w", "e", "x y z w"], "a b c d e", [0, 0, 0], id="short, in bad company"),
+        pytest.param(
+            ["a b c d", "x y z w", "q r s t", "a b c d", "e f g h"], "a b c d e f g h", [0, 0, 0, 1, 1], id="copy"
+        ),
+        pytest.param(["a b c d", ""], "a b c d", [1, 0.5], id="no words"),
+    ],
+)
+def test_what_share_of_a_block_is_in_the_main_text(blocks, gold, shares):
+    assert gold_shares([block.split() for block in blocks], gold.split()).tolist() == shares
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "clean"
+    folder.mkdir()
+    rows = []
+    for number in range(3 * FOLDS):
+        story = "".join(f"<p>{sentence} {number}.</p>" for sentence in SENTENCES)
+        menu = "".join(f"<li><a href='/{n}'>Section {n} of page {number}</a></li>" for n in range(20))
+        html = f"<html><body><ul class=menu>{menu}</ul><div class=text>{story}</div></body></html>"
+        gold = "\n".join(f"{sentence} {number}." for sentence in SENTENCES)
+        rows.append({"domain": f"site{number}.example", "lang": "en", "gold": gold, "html": html})
+    snippets = {"with": [SENTENCES[0]], "without": ["Section 3"], "gold": None}
+    for source in training_blocks.SOURCES:
+        own = {"fundus": rows, "trafeval": [{**row, **snippets} for row in rows[:3]]}.get(source, [])
+        with lzma.open(folder / f"html.{source}.jsonl.xz", "wt", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in own)
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    folders = [tmp_path_factory.mktemp("models") for _ in range(2)]
+    for folder in folders:
+        train_blocks(data, folder, folds=folder / "folds")
+    return folders
+
+
+def test_the_same_pages_give_the_same_models(trained):
+    for name in ("blocks.npz", "blocks.md", "manifest.json", "folds/blocks-3.npz"):
+        assert (trained[0] / name).read_bytes() == (trained[1] / name).read_bytes()
+
+
+def test_a_model_tells_text_from_menu_on_a_site_it_has_not_seen(trained, data):
+    with lzma.open(data / "clean" / "html.fundus.jsonl.xz", "rt", encoding="utf-8") as file:
+        for row in map(json.loads, file):
+            models = models_from_store(load_model(f"blocks-{fold_of(row['domain'])}", trained[0] / "folds"))
+            with using(models):
+                assert main_text(read_blocks(document_fromstring(row["html"]))) == row["gold"]
+
+
+def test_the_card_says_what_was_learned_from_and_what_not(trained):
+    card = (trained[0] / "blocks.md").read_text(encoding="utf-8")
+    assert "waddle" in card and "| voted | fundus |" in card
+    assert not any(source in ("waddle", "mozilla") for source in training_blocks.SOURCES)
