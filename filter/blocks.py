@@ -28,7 +28,6 @@ __all__ = [
     "main_text",
     "models_from_store",
     "models_to_store",
-    "opinions",
     "read_blocks",
     "shipped_models",
     "using",
@@ -111,9 +110,10 @@ _LINKS = frozenset(("a", "button"))
 _BOLD = frozenset(("b", "strong"))
 _HEADINGS = sum(_TAG_MASK[f"h{level}"] for level in range(1, 7))
 _LEVELS = 4
-_FAR = 31
 _CELL = " | "
 _MAX_CELL_CHARS = 100
+_MIN_BESIDE = 2
+_MAX_TABLE_LINKS = 0.3
 _PROBE_CHARS = 40
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 _STEMS = {stem: 1 << _BITS[family] for family, stems in reversed(_FAMILIES.items()) for stem in stems.split()}
@@ -529,60 +529,18 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
     return table.rows_of(), table.names
 
 
-def opinions(blocks: Blocks, p: Array) -> Floats:
-    """Return what a first pass thinks of each block, its neighbours, what it stands in, and others of its kind.
-
-    Args:
-        blocks: at least one.
-        p: the first pass's probability that each block belongs to the main text.
-    """
-    p = p.astype(np.float64)
-    count = len(p)
-    index = np.arange(count)
-    size = np.array([len(text) for text in blocks.texts], dtype=np.float64)
-    weight = np.sqrt(size)
-    weights, likely, chars = _Sums.of(weight), _Sums.of(weight * p), _Sums.of(size * p)
-    total = max(chars.total, 1.0)
-    columns = [p, *(_beside(p, step) for step in (-3, -2, -1, 1, 2, 3))]
-
-    def mean_of_others(sum_: Array, weight_: Array) -> Array:
-        rest = weight_ - weight
-        mean: Array = np.where(rest > 1e-6, (sum_ - weight * p) / np.maximum(rest, 1.0), -1.0)
-        return mean
-
-    for reach in (2, 5, 12):
-        low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, count)
-        columns.append(mean_of_others(likely.between(low, high), weights.between(low, high)))
-    for level in _levels(blocks):
-        first, end = blocks.first[level], blocks.end[level]
-        columns.append(mean_of_others(likely.between(first, end), weights.between(first, end)))
-        columns.append(chars.between(first, end) / total)
-    for ids in (blocks.kind[blocks.element], blocks.path[blocks.element]):
-        likely_of, weight_of = np.bincount(ids, weights=weight * p), np.bincount(ids, weights=weight)
-        columns.append(mean_of_others(likely_of[ids], weight_of[ids]))
-        columns.append(np.bincount(ids, weights=size * p)[ids] / total)
-    columns.append(chars.running[:-1] / total)
-    columns += [np.full(count, value) for value in (np.log1p(total), p.max())]
-    sure = np.flatnonzero(p > 0.5)
-    known = np.concatenate([[-_FAR], sure, [count + _FAR]])
-    columns.append(np.minimum(index - known[np.searchsorted(sure, index, side="left")], _FAR))
-    columns.append(np.minimum(known[np.searchsorted(sure, index, side="right") + 1] - index, _FAR))
-    return np.column_stack(columns).astype(np.float32)
-
-
 @dataclass(frozen=True)
 class BlockModel:
-    """Two networks: the first looks at each block, the second also at what the first thinks of the others.
+    """Says of each block how likely it belongs to the main text.
 
     Attributes:
         columns: the columns of `features` that are looked at.
-        first, second: the networks.
+        net: turns them into log odds.
         threshold: the probability from which a block belongs to the main text.
     """
 
     columns: tuple[str, ...]
-    first: Net
-    second: Net
+    net: Net
     threshold: float
 
     def scores(self, blocks: Blocks, votes: Mapping[str, Array] | None = None) -> Floats:
@@ -591,18 +549,15 @@ class BlockModel:
             return np.zeros(0, dtype=np.float32)
         rows, names = features(blocks, votes)
         at = {name: number for number, name in enumerate(names)}
-        rows = rows[:, [at[name] for name in self.columns]]
-        p = sigmoid(self.first(rows))
-        return sigmoid(self.second(np.hstack([rows, opinions(blocks, p)])))
+        return sigmoid(self.net(rows[:, [at[name] for name in self.columns]]))
 
 
 def models_from_store(model: Model) -> dict[str, BlockModel]:
     """Return the models that `models_to_store` took apart, by name."""
-    found = {}
-    for name, header in model.header.items():
-        first, second = (_net_from(model.arrays, f"{name}.{part}", header[part]) for part in ("first", "second"))
-        found[name] = BlockModel(tuple(header["columns"]), first, second, header["threshold"])
-    return found
+    return {
+        name: BlockModel(tuple(header["columns"]), _net_from(model.arrays, name, header["layers"]), header["threshold"])
+        for name, header in model.header.items()
+    }
 
 
 def models_to_store(models: Mapping[str, BlockModel]) -> Model:
@@ -610,16 +565,12 @@ def models_to_store(models: Mapping[str, BlockModel]) -> Model:
     arrays: dict[str, Array] = {}
     header: dict[str, Any] = {}
     for name, model in models.items():
-        header[name] = {"columns": list(model.columns), "threshold": model.threshold}
-        for part, net in (("first", model.first), ("second", model.second)):
-            header[name][part] = [len(layers) for layers in net.layers]
-            arrays |= {f"{name}.{part}.mean": net.mean, f"{name}.{part}.scale": net.scale}
-            for member, layers in enumerate(net.layers):
-                for depth, (weights, bias) in enumerate(layers):
-                    arrays |= {
-                        f"{name}.{part}.{member}.{depth}.weights": weights,
-                        f"{name}.{part}.{member}.{depth}.bias": bias,
-                    }
+        depths = [len(layers) for layers in model.net.layers]
+        header[name] = {"columns": list(model.columns), "threshold": model.threshold, "layers": depths}
+        arrays |= {f"{name}.mean": model.net.mean, f"{name}.scale": model.net.scale}
+        for member, layers in enumerate(model.net.layers):
+            for depth, (weights, bias) in enumerate(layers):
+                arrays |= {f"{name}.{member}.{depth}.weights": weights, f"{name}.{member}.{depth}.bias": bias}
     return Model(arrays, header)
 
 
@@ -657,7 +608,9 @@ def main_text(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> str:
         ModelError: the model cannot be loaded.
     """
     model = (_OVERRIDE.get() or shipped_models())["voted" if votes else "alone"]
-    kept = np.flatnonzero(model.scores(blocks, votes) >= model.threshold).tolist()
+    keep = model.scores(blocks, votes) >= model.threshold
+    _keep_tables(blocks, keep)
+    kept = np.flatnonzero(keep).tolist()
     pieces: list[str] = []
     for at, number in enumerate(kept):
         before = kept[at - 1] if at else number
@@ -665,6 +618,25 @@ def main_text(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> str:
             pieces.append(_CELL if _is_next_cell(blocks, before, number) else "\n")
         pieces.append(blocks.texts[number])
     return "".join(pieces)
+
+
+def _keep_tables(blocks: Blocks, keep: Array) -> None:
+    """Take the tables that stand beside the paragraphs taken: most texts to learn from leave them out, readers do not.
+
+    A table counts as beside them when the element around it holds two blocks taken elsewhere than in the table, and
+    not as one where much of it is links.
+    """
+    sizes = _Sums.of(np.array([len(text) for text in blocks.texts]))
+    links = _Sums.of(blocks.links)
+    for table in np.flatnonzero(blocks.mask & _TAG_MASK["table"]).tolist():
+        first, end, around = blocks.first[table], blocks.end[table], max(blocks.parent[table], 0)
+        beside = np.concatenate(
+            [blocks.element[blocks.first[around] : first], blocks.element[end : blocks.end[around]]]
+        )
+        taken = np.concatenate([keep[blocks.first[around] : first], keep[end : blocks.end[around]]])
+        is_beside = (taken & ((beside == around) | (blocks.parent[beside] == around))).sum() >= _MIN_BESIDE
+        if is_beside and links.between(first, end) <= _MAX_TABLE_LINKS * sizes.between(first, end):
+            keep[first:end] = True
 
 
 def _is_next_cell(blocks: Blocks, one: int, other: int) -> bool:

@@ -50,7 +50,8 @@ class Config:
         review: whether sections that are not suspicious enough for a flag, but more so than 99 % of genuine ones, are
             listed for people to look at.
         measures: whether each part comes with the numbers of `filter.quality`.
-        extractor: what takes the main text out of HTML: trafilatura, or resiliparse (many times faster, less precise).
+        extractor: what the main text of HTML is judged by besides the page itself: trafilatura and resiliparse, or
+            `resiliparse`: neither, but where the page says nothing (several times faster, a little less precise).
         page_timeout_s: a page of HTML that takes longer is rejected; None for no limit.
         max_html_bytes: a larger page is rejected; text that is no longer bytes counts as UTF-8.
         max_text_chars: a longer text is rejected rather than processed.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .config import Config, Extractor
@@ -32,7 +33,8 @@ _MAX_ATTRIBUTES = 5000
 # Pages beyond these may take long and are read in a child process; of today's news pages, two in a thousand are.
 _MANY_TAGS = 10_000
 _MANY_CHARS = 1_000_000
-# trafilatura takes minutes for 100,000 paragraphs, and libxml2 drops all that follows the 256th level of nesting.
+# trafilatura takes minutes for 100,000 paragraphs, and no page that was learned from had half as many. libxml2 drops
+# all that follows the 256th level of nesting.
 _TOO_MANY_TAGS = 50_000
 _MAX_DEPTH = 240
 _NESTING = re.compile(
@@ -164,16 +166,20 @@ def _main_text(page: str, extractor: Extractor) -> str:
 
     if _is_deep(page):
         return _visible_text(page)
+    if page.count("<") > _TOO_MANY_TAGS:
+        return _by_resiliparse(page) or _visible_text(page)
     tree = _tree(page)
     blocks = read_blocks(tree)
-    is_slow = page.count("<") > _TOO_MANY_TAGS
-    votes = None if is_slow or extractor == "resiliparse" else _votes(page, tree, blocks)
-    text = main_text(blocks, votes) if blocks.texts else ""
-    if not _is_scrap(text, sum(map(len, blocks.texts))):
-        return text
-    if is_slow:
-        return _by_resiliparse(page) or _visible_text(page)
-    return _by_resiliparse(page) or _by_trafilatura(tree) or _comments(tree) or text
+    texts = []
+    if blocks.texts:
+        texts.append(main_text(blocks, None if extractor == "resiliparse" else _votes(page, tree, blocks)))
+    visible_chars = sum(map(len, blocks.texts))
+    # Where the blocks say nothing, what others take; on some pages comments or a list of links are all there is.
+    for read in (partial(_by_resiliparse, page), partial(_by_trafilatura, tree), partial(_comments, tree)):
+        if texts and not _is_scrap(texts[-1], visible_chars):
+            return texts[-1]
+        texts.append(read())
+    return max(texts, key=len)
 
 
 def _is_scrap(text: str, visible_chars: int) -> bool:

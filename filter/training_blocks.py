@@ -17,16 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .blocks import BlockModel, Blocks, features, models_to_store, opinions
+from .blocks import BlockModel, Blocks, features, models_to_store
 from .errors import InputError
-from .lines import Net, sigmoid
 from .store import save_model
 from .training import FOLDS, LICENCES, data_folder, facts, fit_net, fold_of, read_jsonl
 
 __all__ = ["train_blocks"]
 
 Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float32]
 
 SOURCES = ("fundus", "np4k", "trafeval", "wcxb", "zyte")
 """The collections of pages the models learn from; `waddle` is GPL-3.0 and only ever measured on."""
@@ -35,7 +33,7 @@ MODELS = {"alone": False, "voted": True}
 """Each model, and whether it is told what other extractors take."""
 
 _GRAM = 4
-_THRESHOLD = 0.4
+_THRESHOLD = 0.5
 _MAX_BLOCK_WEIGHT, _PAGE_WEIGHT = 30.0, 400.0
 _SNIPPETS_TRUST = 0.7
 _FAR_SHARE, _NEAR_BLOCKS = 0.25, 6
@@ -103,7 +101,9 @@ def gold_shares(tokens: Sequence[Sequence[str]], gold: Sequence[str]) -> Array:
     for text, where in copies.items():
         allowed = max(1, joined.count(f" {text} "))
         if len(where) > allowed:
-            company_of = {i: float(np.delete(shares, where)[max(0, i - 4) : i + 5].mean()) for i in where}
+            others = shares.copy()
+            others[where] = 0.0
+            company_of = {i: float(others[max(0, i - 4) : i + 5].mean()) for i in where}
             for i in sorted(where, key=lambda i: -company_of[i])[allowed:]:
                 shares[i] = 0.0
     return shares
@@ -160,10 +160,9 @@ def _weights(blocks: Blocks, shares: Array, random: np.random.Generator) -> Arra
 
 
 class _Learner:
-    """One kind of model, learned with any folds left out."""
+    """One kind of model, learned with any fold left out."""
 
     def __init__(self, pages: Sequence[_Page], *, voted: bool) -> None:
-        self.pages = pages
         tables = [features(page.blocks, page.votes if voted else None) for page in pages]
         names = tables[0][1]
         rows = np.vstack([table for table, _ in tables])
@@ -176,30 +175,11 @@ class _Learner:
         self.weights = np.concatenate([page.weights for page in pages])
         sizes = [len(page.labels) for page in pages]
         self.fold = np.repeat([page.fold for page in pages], sizes)
-        self.cuts = np.cumsum(sizes)[:-1]
-        self.firsts: dict[frozenset[int], Net] = {}
 
-    def first(self, *without: int) -> Net:
-        key = frozenset(without)
-        if key not in self.firsts:
-            used = (self.weights > 0) & ~np.isin(self.fold, without)
-            self.firsts[key] = _fit(self.rows[used], self.labels[used], self.weights[used])
-        return self.firsts[key]
-
-    def with_opinions(self, p: Array) -> Floats:
-        parts = np.split(p, self.cuts)
-        own = [opinions(page.blocks, part) for page, part in zip(self.pages, parts, strict=True)]
-        return np.hstack([self.rows, np.vstack(own)])
-
-    def model(self, *without: int) -> BlockModel:
-        """Return the model of all folds but some; its second network learns from what the first has not seen."""
-        p = np.zeros(len(self.rows), dtype=np.float32)
-        for fold in set(range(FOLDS)) - set(without):
-            unseen = self.fold == fold
-            p[unseen] = sigmoid(self.first(fold, *without)(self.rows[unseen]))
-        used = (self.weights > 0) & ~np.isin(self.fold, without)
-        second = _fit(self.with_opinions(p)[used], self.labels[used], self.weights[used])
-        return BlockModel(self.columns, self.first(*without), second, _THRESHOLD)
+    def model(self, without: int | None = None) -> BlockModel:
+        """Return the model of all folds, or all but one."""
+        used = (self.weights > 0) & (self.fold != (-1 if without is None else without))
+        return BlockModel(self.columns, _fit(self.rows[used], self.labels[used], self.weights[used]), _THRESHOLD)
 
 
 def _figures(pages: Sequence[_Page], models: Mapping[int, BlockModel], *, voted: bool) -> dict[str, list[float]]:
@@ -267,11 +247,10 @@ def model_card(known: Mapping[str, Any]) -> str:
         "",
         "Say of each block of a page (what stands between two tags that break a line) how likely it belongs to the",
         "main text, from its tags, the names in `class` and `id`, links, shape, place and neighbours; the words of the",
-        "text play no part, so it works in any language. Two small networks, the second of which sees the first one's",
-        "opinion of the other blocks. `alone` goes by the page alone; `voted` is also told what trafilatura and",
-        "resiliparse take.",
+        "text play no part, so it works in any language. Three small networks, averaged. `alone` goes by the page",
+        "alone; `voted` is also told what trafilatura and resiliparse take.",
         "",
-        f"Blocks of {_THRESHOLD} and more are taken: rather too much than too little, as the cleaner comes after it.",
+        f"Blocks of {_THRESHOLD} and more are taken, and tables between them; the cleaner comes after it.",
         "Runs of four words, precision, recall and F1, mean over pages of sites the model has not seen (five folds by",
         "registered domain), before anything is cleaned:",
         "",

@@ -1,5 +1,6 @@
 import json
 import lzma
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from filter.blocks import (
     main_text,
     models_from_store,
     models_to_store,
-    opinions,
     read_blocks,
     shipped_models,
     using,
@@ -101,15 +101,6 @@ def test_numbers_are_finite_whatever_the_page(pieces):
         assert scores.shape == (len(blocks.texts),) and ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_opinions_of_others_leave_the_own_one_out():
-    blocks = blocks_of("<div><p>aaaa<p>bbbb</div><p>cccc")
-    columns = opinions(blocks, np.array([1.0, 0.0, 0.0]))
-    alone = opinions(blocks, np.array([0.0, 0.0, 0.0]))
-    assert columns[0, 0] == 1 and alone[0, 0] == 0
-    np.testing.assert_array_equal(columns[0, 7:10], alone[0, 7:10])  # the means around it
-    assert (columns[1, 7:10] > alone[1, 7:10]).all()
-
-
 def test_models_come_back_from_the_store_as_they_were():
     models = shipped_models()
     again = models_from_store(models_to_store(models))
@@ -148,7 +139,7 @@ def test_cells_of_a_row_share_a_line(body, text):
         pytest.param(["a b c d", "e", "f g h i"], "a b c d e f g h i", [1, 1, 1], id="short, in good company"),
         pytest.param(["x y z w", "e", "x y z w"], "a b c d e", [0, 0, 0], id="short, in bad company"),
         pytest.param(
-            ["a b c d", "x y z w", "q r s t", "a b c d", "e f g h"], "a b c d e f g h", [0, 0, 0, 1, 1], id="copy"
+            ["a b c d", *["x y z w"] * 5, "a b c d", "e f g h"], "a b c d e f g h", [*[0] * 6, 1, 1], id="copy"
         ),
         pytest.param(["a b c d", ""], "a b c d", [1, 0.5], id="no words"),
     ],
@@ -179,9 +170,32 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
     folders = [tmp_path_factory.mktemp("models") for _ in range(2)]
-    for folder in folders:
-        train_blocks(data, folder, folds=folder / "folds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_blocks, "_fit", partial(training_blocks._fit, seeds=(0,), batch=16))
+        for folder in folders:
+            train_blocks(data, folder, folds=folder / "folds")
     return folders
+
+
+@pytest.mark.parametrize(
+    ("body", "is_kept"),
+    [
+        pytest.param("<p>aa<p>bb</p><table><tr><td>c<td>d</table>", True, id="beside two paragraphs"),
+        pytest.param("<p>aa</p><table><tr><td>c<td>d</table><div>bb</div>", True, id="between them"),
+        pytest.param("<p>aa</p><table><tr><td>c<td>d</table>", False, id="beside one"),
+        pytest.param("<div><p>aa<p>bb</div><div><table><tr><td>c</table></div>", False, id="somewhere else"),
+        pytest.param("<p>aa<p>bb</p><table><tr><td><a href=x>c</a></table>", False, id="of links"),
+    ],
+)
+def test_tables_beside_what_is_taken_are_taken(body, is_kept):
+    class LongOnes:
+        threshold = 0.5
+
+        def scores(self, blocks, votes):
+            return np.array([float(len(text) > 1) for text in blocks.texts])
+
+    with using({"alone": LongOnes()}):
+        assert ("c" in main_text(blocks_of(body))) == is_kept
 
 
 def test_the_same_pages_give_the_same_models(trained):

@@ -191,7 +191,7 @@ def test_evaluate_prints_and_writes_figures(tmp_path, capsys):
     assert json.loads(path.read_text(encoding="utf-8"))["documents"] == 5
 
 
-@pytest.mark.parametrize("model", ["lines", "sections"])
+@pytest.mark.parametrize("model", ["lines", "sections", "blocks"])
 def test_train_needs_its_data(model, tmp_path, capsys):
     assert main(["train", model, "--data", str(tmp_path / "no"), "--out", str(tmp_path)]) == 2
     assert "no such folder" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from filter import Config, Record
 from filter.command import main
-from filter.errors import ConfigError, InputError
+from filter.errors import ConfigError, InputError, ModelError
 from filter.extract import _mended, extract
 
 PARAGRAPHS = [
@@ -253,15 +253,27 @@ def test_page_that_is_a_list_of_links_stays():
     assert "Paper d on rivers" in text_of(page(f"<article><h1>Papers on floods</h1><ul>{items}</ul></article>"))
 
 
-def test_disagreement_is_settled_by_a_third(monkeypatch):
-    """Of equal blocks one mode takes the first alone; what the others agree on is taken instead."""
-
-    def extract_(html, favor_recall=False, include_comments=True):
-        return PARAGRAPHS[0] if favor_recall else "\n".join(PARAGRAPHS)
-
-    monkeypatch.setattr("trafilatura.extract", extract_)
+def test_what_another_extractor_says_counts_and_does_not_decide(monkeypatch):
+    """An extractor that takes one paragraph for the whole text costs no other."""
+    monkeypatch.setattr("trafilatura.extract", lambda *arguments, **options: PARAGRAPHS[0])
     text = text_of(page(article(*PARAGRAPHS)))
     assert all(paragraph in text for paragraph in PARAGRAPHS)
+
+
+@pytest.mark.parametrize("extractor", ["trafilatura", "resiliparse"])
+def test_page_whose_blocks_say_nothing_is_read_as_others_do(extractor, monkeypatch):
+    monkeypatch.setattr("filter.blocks.main_text", lambda blocks, votes: "")
+    text = extract(Record(html=page(article(*PARAGRAPHS))), Config(extractor=extractor)).text
+    assert all(paragraph in text for paragraph in PARAGRAPHS)
+
+
+def test_missing_model_is_no_fault_of_the_page(monkeypatch):
+    def main_text(blocks, votes):
+        raise ModelError("no model")
+
+    monkeypatch.setattr("filter.blocks.main_text", main_text)
+    with pytest.raises(ModelError, match="no model"):
+        text_of(page(article(*PARAGRAPHS)))
 
 
 def test_run_sets_a_late_page_aside_and_goes_on(tmp_path, monkeypatch, capsys):
