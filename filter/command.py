@@ -264,7 +264,7 @@ def _add_preparing(group: argparse._ArgumentGroup) -> None:
         help=f"options in TOML; those given here come before them (default: {_CONFIG}, if it is there)",
     )
     group.add_argument(
-        "--extractor", choices=get_args(Extractor), help="what helps to find the main text of HTML (default: trafilatura)"
+        "--extractor", choices=get_args(Extractor), help="what helps find the main text of HTML (default: trafilatura)"
     )
 
 
