@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +19,11 @@ import numpy as np
 from .config import Config, Preset
 from .document import Document, Label, Span
 from .folding import GLUED, fold_lines, words_in, words_in_each
-from .lines import line_scores, threshold
+from .lines import DOUBTS, line_scores, threshold
 from .profiles import MIN_SCORES, load_profiles, mark_site_lines
 from .rules import Match, Rules, load_packs
 
-__all__ = ["clean", "mark"]
+__all__ = ["clean", "is_doubtful", "is_spared", "mark"]
 
 PLEAS = frozenset({"paywall", "consent", "newsletter", "comments"})
 """Categories that come as blocks of sentences addressed to the reader."""
@@ -41,6 +42,7 @@ MAX_PLEA_WORDS = 60
 MIN_REPEATS = 3
 MAX_REPEATED_WORDS = 6
 LONG_PROSE_WORDS = 25
+MIN_HEADLINE_WORDS = 5
 MIN_SENTENCE_WORDS = 8
 SITE_CAUTION = 1 / 3
 MIN_TOPIC_WORDS = 12
@@ -59,6 +61,7 @@ _DATE = re.compile(
     r"\W*(?:[^\W\d]+\.?,?\s+)?(?:\d{1,2}\W+(?:[^\W\d]+\W+){0,2}|[^\W\d]+\W+\d{1,2}\w{0,2}\W+)(?:\d{1,2}\W+)?(?:19|20)\d\d\W*"
 )
 _MORE_CAREFUL: dict[Preset, Preset] = {"gentle": "gentle", "balanced": "gentle", "strict": "balanced"}
+_STRUCTURE = "rule:structure/"
 _OWN_SOURCES = ("default", "repeat", "model:lines", "rule:")
 
 
@@ -407,17 +410,17 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
     """Return the documents with the line model's marks added to those of rules and structure."""
     texts = [_texts(document) for document in documents]
     known = [np.array([span.label != "content" for span in document.spans], dtype=bool) for document in documents]
-    usual = threshold(config.preset)
-    # A whole sentence is more often genuine than a line of its length, and dearer to lose.
-    sentence_limit = threshold(_MORE_CAREFUL[config.preset])
+    usual, doubt = threshold(config.preset), DOUBTS[config.preset]
     # Where the site's furniture is known already, less of what is left is boilerplate.
-    stricter = usual + SITE_CAUTION * (sentence_limit - usual)
+    stricter = usual + SITE_CAUTION * (threshold(_MORE_CAREFUL[config.preset]) - usual)
+    # What users have written themselves is never contradicted.
+    own_packs = {Path(path).stem for path in config.rules}
     judged = []
     for document, own, scores, hits in zip(documents, texts, line_scores(texts, known), known, strict=True):
         spans = list(document.spans)
         limit = stricter if any(span.source.startswith("site:") for span in spans) else usual
         for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
-            if spans[i].source == "default" and not _is_spared(own[i], float(scores[i]), sentence_limit):
+            if spans[i].source == "default" and not is_spared(own[i], first=i == 0):
                 spans[i] = replace(
                     spans[i],
                     label="boilerplate",
@@ -426,16 +429,28 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
                     source="model:lines",
                     reasons=("Its wording, shape and neighbours are those of boilerplate.",),
                 )
+        for i in np.flatnonzero((np.asarray(scores) < doubt) & hits).tolist():
+            if is_doubtful(spans[i]) and spans[i].source.split(":", 1)[1].split("/", 1)[0] not in own_packs:
+                reason = f"Found by {spans[i].source}, but its wording, shape and neighbours are those of the article."
+                score = round(float(scores[i]), 4)
+                spans[i] = replace(
+                    spans[i], label="content", category="", score=score, source="model:lines", reasons=(reason,)
+                )
         judged.append(replace(document, spans=tuple(spans)))
     return judged
 
 
-def _is_spared(text: str, score: float, sentence_limit: float) -> bool:
-    """Return whether a line is one that the model alone may not remove: long prose, an unsure sentence, a date."""
+def is_doubtful(span: Span) -> bool:
+    """Return whether a mark is one that the model may contradict: boilerplate by a rule about wording."""
+    return span.label == "boilerplate" and span.source.startswith("rule:") and not span.source.startswith(_STRUCTURE)
+
+
+def is_spared(text: str, *, first: bool) -> bool:
+    """Return whether a line is one that the model alone may not remove: long prose, a date, the document's headline."""
     words = words_in(text)
-    if words >= LONG_PROSE_WORDS or (words <= MAX_DATE_WORDS and _DATE.fullmatch(text) is not None):
+    if words >= LONG_PROSE_WORDS or (first and words >= MIN_HEADLINE_WORDS):
         return True
-    return words >= MIN_SENTENCE_WORDS and text.endswith(_TERMINAL) and score < sentence_limit
+    return words <= MAX_DATE_WORDS and _DATE.fullmatch(text) is not None
 
 
 def _guess(spans: Sequence[Span], i: int, text: str) -> str:

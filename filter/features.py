@@ -15,13 +15,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LINE_FEATURES", "Lines", "around", "beside", "buckets", "context", "dense", "known_words"]
+__all__ = [
+    "LINE_FEATURES",
+    "Lines",
+    "alike",
+    "around",
+    "beside",
+    "buckets",
+    "context",
+    "dense",
+    "hits",
+    "known_words",
+    "stretches",
+    "within_body",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 
 # Planes above the third hold no letters of living scripts; their code points count as "other".
 _TABLE = 0x30000
+# What stands for the distance to something that is not there, in logarithms of lines.
+_FAR = 6.0
 _GOLDEN32 = np.uint32(0x9E3779B1)
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _BASE_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
@@ -157,8 +172,10 @@ class Lines:
         return len(self.texts)
 
     def forget_characters(self) -> None:
-        """Drop the arrays of characters and words; what is left serves `context`, `beside` and `around`."""
-        kept = {"texts", "doc", "doc_start", "doc_end", "chars", "prose"}
+        """Drop the arrays of characters and words; what is left serves whatever is not about one line alone."""
+        kept = {"texts", "doc", "doc_start", "doc_end", "chars", "prose", "families"}
+        for name in ("prose", "families"):
+            getattr(self, name)  # made now, while there are characters
         for name in set(self.__dict__) - kept:
             del self.__dict__[name]
 
@@ -256,6 +273,40 @@ class Lines:
         # A plain sum of code points would make many short lines equal.
         weight = np.cumsum((weight ^ (weight >> np.uint64(31))) * weight, dtype=np.uint64)
         return np.asarray(spaced + weight[self.end - 1] - weight[self.start - 1])
+
+    @cached_property
+    def families(self) -> tuple[Array, ...]:
+        """For each kind of likeness, the number of each line's family: the lines of its document that are like it.
+
+        Alike are lines of one shape (the same kinds of characters in the same order, `Ann Lee, 3 May`), with the same
+        first word, with the same last word, and with the same words, digits aside.
+        """
+        edges = self._word_line_edges
+        filled = np.diff(edges) > 0
+        # A line without words is like no other.
+        first = _BASE_INVERSE * (np.arange(len(self), dtype=np.uint64) + np.uint64(1))
+        last = first.copy()
+        first[filled] = self.word_hash[edges[:-1][filled]]
+        last[filled] = self.word_hash[edges[1:][filled] - 1]
+        own = (self.doc.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)
+        keys = (self._shape_hash, first * _BASE, last * _BASE, self.line_hash)
+        return tuple(np.unique(key ^ own, return_inverse=True)[1] for key in keys)
+
+    @cached_property
+    def _shape_hash(self) -> Array:
+        """A 64-bit hash of the first ten runs of characters of one class in each line."""
+        begins = np.ones(len(self.raw), dtype=bool)
+        begins[1:] = (self.kind[1:] != self.kind[:-1]) | (self.line[1:] != self.line[:-1])
+        begins[0] = False
+        at = np.flatnonzero(begins & (self.raw != ord("\n")))
+        line = self.line[at]
+        edges = np.searchsorted(line, np.arange(len(self) + 1))
+        place = np.arange(len(at)) - edges[line]
+        powers, _ = _powers(16)
+        value = (self.kind[at].astype(np.uint64) + np.uint64(7)) * powers[np.minimum(place, 10) + 1]
+        value[place >= 10] = 0
+        total = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(value, dtype=np.uint64)))
+        return np.asarray((total[edges[1:]] - total[edges[:-1]]) * _BASE)
 
     @cached_property
     def words_elsewhere(self) -> Array:
@@ -869,4 +920,71 @@ def context(lines: Lines, scores: Array) -> Floats:
     weight = lines.chars.astype(np.float64)
     heavy = _between(lines, scores * weight, lines.doc_start, lines.doc_end)
     columns += [_divide(heavy, _between(lines, weight, lines.doc_start, lines.doc_end))]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def hits(lines: Lines, marked: Array) -> Floats:
+    """Return numbers about the lines that rules have found: how near they are and how many, `(lines, features)`."""
+    found = np.asarray(marked, dtype=np.float64)
+    here = np.arange(len(lines))
+    above = np.concatenate(([-1], np.maximum.accumulate(np.where(marked, here, -1))[:-1])) if len(lines) else here
+    last = np.where(marked, here, len(lines))
+    below = np.concatenate((np.minimum.accumulate(last[::-1])[::-1][1:], [len(lines)])) if len(lines) else here
+    columns = [
+        np.where(above >= lines.doc_start, np.log1p(np.maximum(here - above, 0)), _FAR),
+        np.where(below < lines.doc_end, np.log1p(np.maximum(below - here, 0)), _FAR),
+    ]
+    columns += [around(lines, found, reach) for reach in (2, 5, 12)]
+    columns += [
+        _divide(_between(lines, found, lines.doc_start, lines.doc_end), _size(lines)),
+        np.log1p(_between(lines, found, lines.doc_start, here)),
+        np.log1p(_between(lines, found, here, lines.doc_end)),
+    ]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def alike(lines: Lines, scores: Array) -> Floats:
+    """Return how many lines of the document are like each in shape or words, and their mean score, per likeness."""
+    columns: list[Array] = []
+    for family in lines.families:
+        size = np.bincount(family)[family]
+        rest = np.bincount(family, weights=scores)[family] - scores
+        columns += [np.log(size), np.where(size > 1, rest / np.maximum(size - 1, 1), -1.0)]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def stretches(lines: Lines, scores: Array, marked: Array) -> Floats:
+    """Return numbers about the stretch between paragraphs that each line stands in, `(lines, features)`.
+
+    Lines of prose make stretches of their own.
+    """
+    begins = np.ones(len(lines), dtype=bool)
+    begins[1:] = (lines.prose[1:] != lines.prose[:-1]) | (lines.doc[1:] != lines.doc[:-1])
+    number = np.cumsum(begins) - 1
+    first = np.flatnonzero(begins)
+    size = np.bincount(number)
+
+    def mean(values: Array) -> Array:
+        return np.asarray((np.bincount(number, weights=values) / size)[number])
+
+    columns = [mean(scores)]
+    columns += [edge.reduceat(scores, first)[number] for edge in (np.maximum, np.minimum) if len(lines)]
+    columns += [mean(marked), np.log1p(size)[number]]
+    columns += [_divide(np.arange(len(lines)) - first[number], np.maximum(size - 1, 1)[number])]
+    columns += [np.log1p(number - number[lines.doc_start]), np.log1p(number[lines.doc_end - 1] - number)]
+    columns += [mean(np.log1p(lines.chars))]
+    return np.column_stack(columns).astype(np.float32)
+
+
+def within_body(lines: Lines, scores: Array) -> Floats:
+    """Return where each line stands in what is probably the article: its characters before, after and close by."""
+    mass = lines.chars * (1.0 - np.asarray(scores, dtype=np.float64))
+    here = np.arange(len(lines))
+    total = _between(lines, mass, lines.doc_start, lines.doc_end)
+    before = _between(lines, mass, lines.doc_start, here)
+    after = np.maximum(total - before - mass, 0.0)
+    columns = [_divide(before, total), np.log1p(before), np.log1p(after), np.log1p(mass) - np.log1p(total)]
+    for reach in (3, 8):
+        start, end = np.maximum(here - reach, lines.doc_start), np.minimum(here + reach + 1, lines.doc_end)
+        columns += [np.log1p(_between(lines, mass, start, here)), np.log1p(_between(lines, mass, here + 1, end))]
     return np.column_stack(columns).astype(np.float32)

@@ -16,16 +16,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .features import Lines, around, beside, buckets, context, dense, known_words
+from .features import (
+    Lines,
+    alike,
+    around,
+    beside,
+    buckets,
+    context,
+    dense,
+    hits,
+    known_words,
+    stretches,
+    within_body,
+)
 from .store import Model, load_model
 
-__all__ = ["LineModel", "Net", "TextModel", "line_scores", "threshold", "using"]
+__all__ = ["DOUBTS", "LineModel", "Net", "TextModel", "line_scores", "threshold", "using"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 
 # A batch is worked on in pieces whose arrays stay in the processor's cache.
 _CHUNK_CHARS = 200_000
+DOUBTS: Mapping[str, float] = {"gentle": 0.1, "balanced": 0.0, "strict": 0.0}
+"""The score below which a rule's hit is left in place, per preset: of such hits, nearly half are genuine text."""
+
 # What a rule's hit counts for among the neighbours: as much as words the model is sure of.
 _MARKED_LOGIT = np.float32(4.0)
 
@@ -98,7 +113,7 @@ class Net:
         return (total / len(self.layers)).astype(np.float32)
 
 
-def first_inputs(lines: Lines, shape: Floats, said: Floats, known: Floats) -> Floats:
+def first_inputs(lines: Lines, shape: Floats, said: Floats, known: Floats, marked: Array) -> Floats:
     """Return the inputs of the first network.
 
     Args:
@@ -106,24 +121,39 @@ def first_inputs(lines: Lines, shape: Floats, said: Floats, known: Floats) -> Fl
         shape: `features.dense` of it.
         said: logits of the text model.
         known: the share of each line's words that the text model has learned from.
+        marked: whether a rule has found the line already; its neighbours are told.
     """
-    probable = sigmoid(said)
-    columns = [shape, context(lines, probable), np.clip(said, -6, 6)[:, None], known[:, None]]
-    columns += [beside(lines, np.clip(said, -6, 6), step, 0.0)[:, None] for step in (-1, 1)]
+    said = np.clip(said, -6, 6)
+    columns = [shape, context(lines, sigmoid(said)), said[:, None], known[:, None]]
+    columns += [beside(lines, said, step, 0.0)[:, None] for step in (-1, 1)]
     columns += [around(lines, known, 6)[:, None]]
+    columns += _surroundings(lines, said, marked)
     return np.hstack(columns)
+
+
+def _surroundings(lines: Lines, logits: Floats, marked: Array) -> list[Floats]:
+    """Return what rules have found, and what an opinion says of like lines, of the stretch, of the article's place."""
+    scores = sigmoid(np.where(marked, np.maximum(logits, _MARKED_LOGIT), logits)).astype(np.float64)
+    return [
+        hits(lines, marked),
+        alike(lines, scores),
+        stretches(lines, scores, marked),
+        within_body(lines, scores),
+    ]
 
 
 # What the second network sees of a line besides the first one's opinions: length, sentence end, place.
 _LOOK = slice(0, 60)
 
 
-def second_inputs(lines: Lines, shape: Floats, said: Floats, logits: Floats) -> Floats:
+def second_inputs(lines: Lines, shape: Floats, said: Floats, logits: Floats, marked: Array) -> Floats:
     """Return the inputs of the second network: the first one's opinion of each line and of those around it."""
-    logits = np.clip(logits, -8, 8)
+    logits = np.where(marked, np.maximum(logits, _MARKED_LOGIT), logits)
+    logits = np.clip(logits, -8, 8).astype(np.float32)
     columns = [shape[:, _LOOK], context(lines, sigmoid(logits)), logits[:, None], np.clip(said, -6, 6)[:, None]]
     columns += [beside(lines, logits, step, -2.0)[:, None] for step in (-3, -2, -1, 1, 2, 3)]
     columns += [around(lines, logits, reach)[:, None] for reach in (2, 5)]
+    columns += _surroundings(lines, logits, marked)
     return np.hstack(columns)
 
 
@@ -154,10 +184,8 @@ class LineModel:
         """Return the calibrated logit of each line, before caution."""
         shape = dense(lines)
         said = self.text(lines)
-        said[marked] = np.maximum(said[marked], _MARKED_LOGIT)
-        first = self.first(first_inputs(lines, shape, said, known_words(lines, self.text.known)))
-        first[marked] = np.maximum(first[marked], _MARKED_LOGIT)
-        second = self.second(second_inputs(lines, shape, said, first))
+        first = self.first(first_inputs(lines, shape, said, known_words(lines, self.text.known), marked))
+        second = self.second(second_inputs(lines, shape, said, first, marked))
         return second * np.float32(self.slope) + np.float32(self.offset)
 
     def scores(self, lines: Lines, marked: Array) -> Floats:

@@ -23,9 +23,13 @@ import scipy.sparse
 import sklearn
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 
+from .clean import is_doubtful, is_spared, mark
+from .config import Config
+from .document import Document
 from .errors import UsageError
 from .features import Lines, buckets, dense, word_slots
-from .lines import LineModel, Net, TextModel, first_inputs, second_inputs, sigmoid
+from .lines import DOUBTS, LineModel, Net, TextModel, first_inputs, second_inputs, sigmoid
+from .segment import segment
 from .store import save_model
 
 __all__ = ["FOLDS", "Page", "digest", "facts", "fit_net", "fold_of", "read_pages", "train_lines"]
@@ -49,11 +53,14 @@ LICENCES = {
 }
 GENUINE = "genuine"
 EXTRACTED = ("trec", "rmain", "read")
-LOSS_BUDGETS = {"gentle": 0.001, "balanced": 0.005, "strict": 0.02}
+LOSS_BUDGETS = {"gentle": 0.001, "balanced": 0.005, "strict": 0.01}
 """The share of genuine characters that a preset may cost on pages of unseen sites, as extracted."""
 
 _BITS = 20
-_DISCOUNT, _FREE_CHARS, _MAX_LOST_SHARE = 0.5, 40, 0.3
+# What a line costs if it is genuine grows with its length; removing the likeliest per character costs least. The
+# shortest are no cheaper than a short heading, though.
+_DISCOUNT, _FREE_CHARS, _MAX_LOST_SHARE = 1.0, 25, 0.3
+_HIGHEST = 8.0
 _PAGE_LINES = 60
 _FULL_SHARE, _FULL_WEIGHT = 0.25, 0.8
 _FOREIGN_SHARE = 0.35
@@ -172,12 +179,15 @@ def _fit_member(
     square = [np.zeros_like(p) for p in parameters]
     steps = max(1, epochs * (len(inputs) // batch))
     step = 0
+    # The share of inputs dropped, in 256ths: bytes are drawn many times faster than fractions.
+    dropped = round(dropout * 256)
+    inputs = inputs * np.float32(256 / (256 - dropped))
     while step < steps:
         order = random.permutation(len(inputs))
         for at in range(0, max(1, len(inputs) - batch + 1), batch):
             rows = order[at : at + batch]
-            keep = random.random((len(rows), sizes[0]), dtype=np.float32) >= dropout
-            active = [inputs[rows] * keep / np.float32(1 - dropout)]
+            keep = random.integers(0, 256, (len(rows), sizes[0]), dtype=np.uint8) >= dropped
+            active = [inputs[rows] * keep]
             for k in range(len(weights) - 1):
                 active.append(np.maximum(active[-1] @ weights[k] + biases[k], 0))
             output = (active[-1] @ weights[-1] + biases[-1])[:, 0]
@@ -245,6 +255,23 @@ def _genuine(name: str, lang: str, text: str) -> Page:
     return Page(GENUINE, "text", name, lang, lines, [0] * len(lines), [True] * len(lines))
 
 
+def _hits(pages: Sequence[Page]) -> tuple[Array, Array]:
+    """Return, for each line of the pages, whether rules and structure mark it, and whether the model may contradict."""
+    marked, doubtful = [], []
+    for at in range(0, len(pages), 200):
+        batch = pages[at : at + 200]
+        documents = mark([segment(Document("\n".join(page.lines))) for page in batch], Config())
+        for page, document in zip(batch, documents, strict=True):
+            starts = np.cumsum([0, *(len(line) + 1 for line in page.lines)])[:-1]
+            found = [span for span in document.spans if span.label != "content"]
+            places = np.maximum(np.searchsorted(starts, [span.start for span in found], side="right") - 1, 0)
+            marked.append(np.zeros(len(page.lines), dtype=bool))
+            marked[-1][places] = True
+            doubtful.append(np.zeros(len(page.lines), dtype=bool))
+            doubtful[-1][places] = [is_doubtful(span) for span in found]
+    return np.concatenate(marked), np.concatenate(doubtful)
+
+
 class _Corpus:
     """Everything the line model learns from, as arrays with one row per line."""
 
@@ -262,6 +289,10 @@ class _Corpus:
         self.full = spread(page.view == "full" for page in pages)
         self.fold = spread(fold_of(page.domain) for page in pages)
         self.page = spread(range(len(pages)))
+        self.marked, self.doubtful = _hits(pages)
+        self.spared = np.array(
+            [is_spared(line, first=i == 0) for page in pages for i, line in enumerate(page.lines)], dtype=bool
+        )
         # Mozilla's expected output is Readability's own: half as sure as what people have typed.
         trust = np.where(np.isin(self.source, ("mozilla", GENUINE)), 0.5, 1.0)
         # A page of a thousand lines teaches more than one of sixty, but not in proportion.
@@ -373,7 +404,7 @@ class Fit:
     corpus: Any
 
 
-def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3, 4)) -> Fit:
+def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
     """Learn the line model, and along the way one model without each fold.
 
     Every step learns from outputs of the one before on sites that one has not seen; otherwise it would trust it too
@@ -389,11 +420,9 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3, 4)) -> Fit
         if len(without) < 2:
             text[without] = model
 
-    foreign: dict[tuple[int, ...], tuple[Floats, Floats]] = {}
-    for without in [(), *singles]:
-        columns = [_said(corpus, _fit_text(corpus, without, family)) for family in FAMILIES]
-        pick = (corpus.unique_family, np.arange(len(corpus.unique_family)))
-        foreign[without] = (np.stack([c[0] for c in columns])[pick], np.stack([c[1] for c in columns])[pick])
+    columns = [_said(corpus, _fit_text(corpus, (), family)) for family in FAMILIES]
+    pick = (corpus.unique_family, np.arange(len(corpus.unique_family)))
+    foreign = (np.stack([c[0] for c in columns])[pick], np.stack([c[1] for c in columns])[pick])
     abroad = np.random.default_rng(_SEED).random(int(corpus.page[-1]) + 1)[corpus.page] < _FOREIGN_SHARE
 
     def inputs_without(held: int | None, learning: bool = True) -> tuple[Floats, Floats]:
@@ -410,10 +439,11 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3, 4)) -> Fit
             logits[rows], known[rows] = (column[corpus.unique[rows]] for column in said[key])
         if learning:
             rows = abroad & (corpus.fold != held)
-            logits[rows], known[rows] = (column[corpus.unique[rows]] for column in foreign[away])
-        return corpus.gather(first_inputs, corpus.shape, logits, known), logits
+            logits[rows], known[rows] = (column[corpus.unique[rows]] for column in foreign)
+        return corpus.gather(first_inputs, corpus.shape, logits, known, corpus.marked), logits
 
-    sampled = corpus.weight > 0
+    # What rules find never comes to the networks' judgement; they only see it beside other lines.
+    sampled = (corpus.weight > 0) & ~corpus.marked
     sampled &= ~corpus.full | (np.random.default_rng(_SEED).random(len(corpus)) < _FULL_SHARE)
     first: list[Net] = []
     opinion = np.empty(len(corpus), np.float32)
@@ -427,16 +457,17 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3, 4)) -> Fit
     del inputs
     _, logits = inputs_without(None, learning=False)
     # The opinions on a fold's lines are of a network that had not seen them, so the second one meets them as in use.
-    inputs = corpus.gather(second_inputs, corpus.shape, logits, opinion)
+    inputs = corpus.gather(second_inputs, corpus.shape, logits, opinion, corpus.marked)
     second: list[Net] = []
     unseen: npt.NDArray[np.float32] = np.empty(len(corpus), np.float32)
     for held in range(FOLDS):
         rows = sampled & (corpus.fold != held)
-        second.append(_fit_second(inputs[rows], corpus.labels[rows], corpus.weight[rows]))
+        second.append(_fit_second(inputs[rows], corpus.labels[rows], corpus.weight[rows], seeds))
         unseen[corpus.fold == held] = second[held](inputs[corpus.fold == held])
-    last = _fit_second(inputs[sampled], corpus.labels[sampled], corpus.weight[sampled])
+    last = _fit_second(inputs[sampled], corpus.labels[sampled], corpus.weight[sampled], seeds)
     scored = corpus.extracted & corpus.scored
-    calibration = LogisticRegression(C=1e6).fit(unseen[scored, None], corpus.labels[scored])
+    judged = scored & ~corpus.marked
+    calibration = LogisticRegression(C=1e6).fit(unseen[judged, None], corpus.labels[judged])
     slope, offset = float(calibration.coef_[0, 0]), float(calibration.intercept_[0])
     unseen = unseen * np.float32(slope) + np.float32(offset)
     common: dict[str, Any] = {
@@ -447,13 +478,12 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3, 4)) -> Fit
         "max_lost_share": _MAX_LOST_SHARE,
     }
     learned = LineModel(text[()], final, last, **common)
-    lowered = learned.cautious(unseen, corpus.page, corpus.chars, np.zeros(len(corpus), dtype=bool))
-    thresholds = {
-        preset: float(
-            sigmoid(np.array([_limit(lowered[scored], corpus.labels[scored], corpus.chars[scored], budget)]))[0]
-        )
-        for preset, budget in LOSS_BUDGETS.items()
-    }
+    lowered = learned.cautious(unseen, corpus.page, corpus.chars, corpus.marked)
+    thresholds = {}
+    for preset, budget in LOSS_BUDGETS.items():
+        decided = _decided(corpus, lowered, preset)[scored]
+        limit = _limit(decided, corpus.labels[scored], corpus.chars[scored], budget)
+        thresholds[preset] = float(sigmoid(np.array([limit]))[0])
     common["thresholds"] = thresholds
     return Fit(
         replace(learned, thresholds=thresholds),
@@ -464,20 +494,30 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3, 4)) -> Fit
     )
 
 
+def _decided(corpus: _Corpus, lowered: Array, preset: str) -> Array:
+    """Return the logits after caution as they are used: what is spared stays, what rules find goes unless in doubt."""
+    decided = np.where(corpus.marked, np.inf, np.where(corpus.spared, -np.inf, lowered))
+    decided[corpus.doubtful & (sigmoid(lowered) < DOUBTS[preset])] = -np.inf
+    return decided
+
+
 def _fit_first(inputs: Array, labels: Array, weights: Array, seeds: Sequence[int]) -> Net:
     return fit_net(inputs, labels, weights, hidden=(64, 32), epochs=8, dropout=0.3, seeds=seeds)
 
 
-def _fit_second(inputs: Array, labels: Array, weights: Array) -> Net:
-    return fit_net(inputs, labels, weights, hidden=(24,), epochs=4, dropout=0.1, seeds=(1, 2))
+def _fit_second(inputs: Array, labels: Array, weights: Array, seeds: Sequence[int]) -> Net:
+    return fit_net(inputs, labels, weights, hidden=(24,), epochs=4, dropout=0.1, seeds=seeds)
 
 
 def _limit(scores: Array, labels: Array, chars: Array, budget: float) -> float:
-    """Return the lowest score at which no more than `budget` of the genuine characters are lost."""
+    """Return the lowest score at which no more than `budget` of the genuine characters are lost.
+
+    What rules have found scores without end; the limit is finite all the same.
+    """
     order = np.argsort(-scores, kind="stable")
     lost = np.cumsum((chars * (labels == 0))[order]) / np.sum(chars * (labels == 0))
     last = int(np.searchsorted(lost, budget, side="right"))
-    return float(scores[order][max(0, min(last, len(order)) - 1)])
+    return float(min(scores[order][max(0, min(last, len(order)) - 1)], _HIGHEST))
 
 
 def train_lines(data: Path, out: Path, folds: Path | None = None) -> Path:
@@ -516,14 +556,15 @@ def operating_points(fit: Fit) -> dict[str, Any]:
     corpus = fit.corpus
     lowered = fit.lowered
     scored = corpus.extracted & corpus.scored
+    decided = _decided(corpus, lowered, "balanced")
     curve = {}
     for budget in (0.001, 0.002, 0.005, 0.01, 0.015, 0.02):
-        limit = _limit(lowered[scored], corpus.labels[scored], corpus.chars[scored], budget)
-        curve[budget] = _figures(corpus, lowered >= limit, scored)
+        limit = _limit(decided[scored], corpus.labels[scored], corpus.chars[scored], budget)
+        curve[budget] = _figures(corpus, decided >= limit, scored)
     presets, groups, genuine = {}, {}, {}
     for preset, score in (fit.model.thresholds or {}).items():
         limit = float(np.log(score / (1 - score)))
-        removed = lowered >= limit
+        removed = _decided(corpus, lowered, preset) >= limit
         presets[preset] = {"score": round(score, 4), **_figures(corpus, removed, scored)}
         presets[preset]["full_text_f1"] = _figures(corpus, removed, corpus.full & corpus.scored)["f1"]
         groups[preset] = {
@@ -534,7 +575,8 @@ def operating_points(fit: Fit) -> dict[str, Any]:
         }
         text = corpus.source == GENUINE
         genuine[preset] = float(np.sum(corpus.chars[text & removed])) / max(1.0, float(np.sum(corpus.chars[text])))
-    said, found = sigmoid(fit.unseen[scored]), corpus.labels[scored]
+    judged = scored & ~corpus.marked
+    said, found = sigmoid(fit.unseen[judged]), corpus.labels[judged]
     step = np.minimum((said * 10).astype(np.int64), 9)
     reliability = [
         (float(np.mean(said[step == i])), float(np.mean(found[step == i])), int(np.sum(step == i)))
@@ -592,9 +634,9 @@ def model_card(scores: dict[str, Any], known: dict[str, Any]) -> str:
         "network over the line's shape, its neighbours and its document, then a second one that settles unsure lines",
         "by those around them. It works in any language, best in English and German; its file holds plain arrays.",
         "",
-        "All figures: pages of sites the model has not seen (five folds by registered domain), text as three",
-        "extractors give it; precision, recall and F1 by lines, loss as the share of genuine characters, harmed as the",
-        "share of pages that lose over a tenth of theirs.",
+        "All figures: with what rules and structure find, on pages of sites the model has not seen (five folds by",
+        "registered domain), text as three extractors give it; precision, recall and F1 by lines, loss as the share of",
+        "genuine characters, harmed as the share of pages that lose over a tenth of theirs.",
         "",
         *table("preset", presets),
         "",
@@ -627,7 +669,7 @@ def model_card(scores: dict[str, Any], known: dict[str, Any]) -> str:
         "- Comments, teasers and captions count as boilerplate in the data; many read like the article, and are left.",
         "- Outside English and German it has seen few words; there it goes by shape, place and repetition.",
         "- Lists inside articles (ingredients, results, specifications) are its commonest mistake.",
-        "- The score is lowered where a mistake would cost much (lines of more than 40 characters, documents that seem",
+        "- The score is lowered where a mistake would cost much (lines of more than 25 characters, documents that seem",
         "  to be boilerplate in large part); elsewhere it is a probability.",
     ]
     return "\n".join(lines) + "\n"

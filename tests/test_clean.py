@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,3 +109,26 @@ def test_any_text_stays_whole_and_a_second_pass_changes_nothing(text: str) -> No
     once = cleaned(text)
     assert "".join(once.text[span.start : span.end] for span in once.spans) == text
     assert clean([once], CONFIG)[0] == once
+
+
+@pytest.mark.parametrize(
+    ("preset", "own_pack", "label"),
+    [("gentle", False, "content"), ("gentle", True, "boilerplate"), ("balanced", False, "boilerplate")],
+)
+def test_a_hit_the_model_contradicts_is_left_alone_in_gentle_unless_the_user_wrote_the_rule(
+    preset, own_pack, label, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr("filter.clean.line_scores", lambda texts, known: [np.full(len(own), 0.01) for own in texts])
+    pack = tmp_path / "mine.toml"
+    pack.write_text(
+        '[[rule]]\nid = "greeting"\nlabel = "boilerplate"\ncategory = "comments"\n'
+        "pattern = 'leave a comment'\nwhy = \"x\"\n"
+        'hits = ["Leave a comment"]\nmisses = ["x"]\n',
+        encoding="utf-8",
+    )
+    config = Config(preset=preset, rules=(str(pack),) if own_pack else ())
+    document = clean([segment(Document("The court met on Monday.\nLeave a comment\n"))], config)[0]
+    assert document.spans[1].label == label
+    assert clean([document], config) == [document]
+    if label == "content":
+        assert "rule:en/comments" in document.spans[1].reasons[0]

@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter import training
-from filter.features import CLASSES, LINE_FEATURES, Lines, around, beside, buckets, context, dense
+from filter.features import (
+    CLASSES,
+    LINE_FEATURES,
+    Lines,
+    alike,
+    around,
+    beside,
+    buckets,
+    context,
+    dense,
+    hits,
+    stretches,
+    within_body,
+)
 from filter.lines import LineModel, line_scores, threshold, using
 from filter.store import load_model
 
@@ -96,6 +109,56 @@ def test_neighbours_end_at_the_document():
     assert around(lines, values, 5).tolist() == [1.5, 1.5, 3]
 
 
+@pytest.mark.parametrize(
+    ("kind", "first", "second", "same"),
+    [
+        ("shape", "Ann Lee, 3 May", "Bo Kim, 21 June", True),
+        ("shape", "Ann Lee, 3 May", "Ann Lee; May", False),
+        ("first word", "Posted by Ann", "posted on Monday", True),
+        ("first word", "Posted by Ann", "Seen by Ann", False),
+        ("last word", "12 comments", "No comments", True),
+        ("last word", "12 comments", "Comments off", False),
+        ("words", "12 comments", "7 comments", True),
+        ("words", "12 comments", "12 replies", False),
+    ],
+)
+def test_lines_are_alike_within_their_document(kind, first, second, same):
+    family = Lines([[first, "…", second], [second]]).families[("shape", "first word", "last word", "words").index(kind)]
+    assert (family[0] == family[2]) is np.bool_(same)
+    assert family[3] not in family[:3]
+
+
+def test_the_mean_score_of_like_lines_leaves_the_line_itself_out():
+    lines = Lines([["By Ann", "The end.", "By Bo"]])
+    count, mean = alike(lines, np.array([0.9, 0.1, 0.5]))[:, 2:4].T
+    np.testing.assert_allclose(count, [np.log(2), 0, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(mean, [0.5, -1, 0.9], rtol=1e-6)
+
+
+def test_what_rules_found_is_told_to_the_neighbours_in_the_document():
+    lines = Lines([["a", "b", "c", "d"], ["e"]])
+    above, below = hits(lines, np.array([False, True, False, False, False]))[:, :2].T
+    np.testing.assert_allclose(above, [6, 6, np.log(2), np.log(3), 6], rtol=1e-6)
+    np.testing.assert_allclose(below, [np.log(2), 6, 6, 6, 6], rtol=1e-6)
+
+
+def test_a_stretch_ends_at_a_paragraph_and_at_the_document():
+    lines = Lines([["Home", "News", ARTICLE[0], "Share"], ["Log in"]])
+    scores = np.array([0.8, 0.4, 0.0, 0.6, 1.0])
+    mean, highest, lowest = stretches(lines, scores, np.zeros(5, dtype=bool))[:, :3].T
+    np.testing.assert_allclose(mean, [0.6, 0.6, 0, 0.6, 1], rtol=1e-6)
+    np.testing.assert_allclose(highest, [0.8, 0.8, 0, 0.6, 1], rtol=1e-6)
+    np.testing.assert_allclose(lowest, [0.4, 0.4, 0, 0.6, 1], rtol=1e-6)
+
+
+def test_a_line_knows_how_much_of_the_article_comes_before_it():
+    lines = Lines([["x" * 10, "y" * 30, "z" * 60], ["w"]])
+    share, before, after = within_body(lines, np.array([0.0, 0.5, 0.75, 0.0]))[:, :3].T
+    np.testing.assert_allclose(share, [0, 0.25, 0.625, 0], atol=1e-6)
+    np.testing.assert_allclose(before, np.log1p([0, 10, 25, 0]), rtol=1e-6)
+    np.testing.assert_allclose(after, np.log1p([30, 15, 0, 0]), rtol=1e-6, atol=1e-6)
+
+
 @given(documents)
 def test_numbers_are_finite_and_one_row_per_line(batch):
     lines = Lines(batch)
@@ -104,7 +167,17 @@ def test_numbers_are_finite_and_one_row_per_line(batch):
     shape = dense(lines)
     assert shape.shape[0] == len(lines)
     assert np.isfinite(shape).all()
-    assert np.isfinite(context(lines, np.full(len(lines), 0.5, dtype=np.float32))).all()
+    scores = np.full(len(lines), 0.5, dtype=np.float32)
+    marked = np.arange(len(lines)) % 3 == 0
+    for numbers in (
+        context(lines, scores),
+        alike(lines, scores),
+        hits(lines, marked),
+        stretches(lines, scores, marked),
+        within_body(lines, scores),
+    ):
+        assert numbers.shape[0] == len(lines)
+        assert np.isfinite(numbers).all()
     for row, bucket in buckets(lines, 12):
         assert len(row) == len(bucket)
         assert not len(row) or (bucket.max() < 4096 and row.max() < len(lines))
