@@ -179,7 +179,7 @@ def _stored(name: str, seen: Callable[[Example], bool] | None) -> SectionModel:
         return _LOADED[name]
     if seen is not None and not (CACHE / f"{name}.npz").is_file():
         print(f"learning {name}", file=sys.stderr)
-        learned = learn_all([example for example in _examples() if seen(example)])
+        learned = learn_all(*([e for e in _examples(for_spam) if seen(e)] for for_spam in (False, True)))
         save_model(name, learned.arrays(), learned.header(), facts={}, folder=CACHE)
     model = load_model(name, CACHE if seen else None)
     _LOADED[name] = SectionModel.from_arrays(model.arrays, model.header)
@@ -189,9 +189,9 @@ def _stored(name: str, seen: Callable[[Example], bool] | None) -> SectionModel:
 _LOADED: dict[str, SectionModel] = {}
 
 
-@lru_cache(maxsize=1)
-def _examples() -> list[Example]:
-    return read_examples(shared_dir(), PADDING)
+@lru_cache(maxsize=2)
+def _examples(for_spam: bool = False) -> list[Example]:
+    return read_examples(shared_dir(), PADDING, for_spam=for_spam)
 
 
 @lru_cache(maxsize=1)

@@ -879,6 +879,30 @@ def cue_counts(lines: Lines) -> Floats:
     return np.column_stack([np.bincount(which, weights=flags, minlength=count) for flags in (links, prices)])
 
 
+HEADER_WORDS = words_of(
+    """
+    from to cc bcc subject date sent received id version type encoding reply path priority
+    """
+)
+_MIN_HEADER_FIELDS = 2
+
+
+def header_lines(lines: Lines) -> Flags:
+    r"""Say of each line whether it holds the header of an e-mail: two fields or more, such as "From:".
+
+    What stands in a header (addresses, numbers) looks like an offer in genuine letters too.
+
+    >>> text = "From: ann@post.example To: bob@post.example\nTo: all of you. Thanks!"
+    >>> header_lines(split_lines(tokenize([text]))).tolist()
+    [True, False]
+    """
+    tokens = lines.tokens
+    at, which = ranges(lines.first, lines.last)
+    colon = np.append(tokens.mark[1:] == MARKS.index(":"), False)[at]
+    fields = colon & (index_of(tokens.word[at], HEADER_WORDS) >= 0)
+    return _sums(fields, which, len(lines)) >= _MIN_HEADER_FIELDS
+
+
 def offer_features(lines: Lines, evidence: Floats, odds: Floats) -> npt.NDArray[np.float32]:
     """Return one row per line for the spam model: evidence, neighbours, cues, marks and style."""
     tokens = lines.tokens

