@@ -106,6 +106,7 @@ _ROLES = {
 }
 _NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _UNSEEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_NAMING = frozenset(("id", "itemprop"))
 _LINKS = frozenset(("a", "button"))
 _BOLD = frozenset(("b", "strong"))
 _HEADINGS = sum(_TAG_MASK[f"h{level}"] for level in range(1, 7))
@@ -215,13 +216,15 @@ class _Reader:
     def block(self, element: Any, tag: str, parent: int, path: int, in_link: bool, in_bold: bool) -> None:
         """Read an element that breaks lines."""
         number, mask, names = len(self.parent), _TAG_MASK.get(tag, 0), ""
-        attributes = element.attrib
-        if attributes:
-            get = attributes.get
-            names = get("class", "")
-            mask |= _name_mask(names) | _name_mask(get("id", "")) | _name_mask(get("itemprop", ""))
-            mask |= _ROLES.get(get("role", ""), 0)
-            if "hidden" in attributes or _UNSEEN.search(get("style", "")):
+        for name, value in element.items():
+            if name == "class":
+                names = value
+                mask |= _name_mask(value)
+            elif name in _NAMING:
+                mask |= _name_mask(value)
+            elif name == "role":
+                mask |= _ROLES.get(value, 0)
+            elif name == "hidden" or (name == "style" and "none" in value.lower() and _UNSEEN.search(value)):
                 mask |= _HIDDEN
         self.parent.append(parent)
         self.first.append(len(self.texts))
@@ -261,13 +264,16 @@ class _Reader:
                 self.pieces.append(" ")
             else:
                 link, bold = in_link or tag in _LINKS, in_bold or tag in _BOLD
-                self.inner |= _TAG_MASK.get(tag, 0) | _name_mask(child.get("class", ""))
-                if child.text:
-                    self.add(child.text, link, bold)
+                names = child.get("class")
+                self.inner |= _TAG_MASK.get(tag, 0) | (_name_mask(names) if names else 0)
+                text = child.text
+                if text:
+                    self.add(text, link, bold)
                 if len(child):
                     self.inside(child, number, as_is, link, bold)
-            if child.tail:
-                self.add(child.tail, in_link, in_bold)
+            tail = child.tail
+            if tail:
+                self.add(tail, in_link, in_bold)
 
 
 def read_blocks(tree: Any) -> Blocks:
