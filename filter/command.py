@@ -277,6 +277,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--profile", action="append", default=[], metavar="FILE", help="a site profile, made by textsieve learn"
     )
+    group.add_argument(
+        "--decisions", action="append", default=[], metavar="FILE", help="what people decided, from textsieve review"
+    )
     group.add_argument("--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk")
     group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages")
     for option, text in (
@@ -323,6 +326,8 @@ def _config(options: argparse.Namespace) -> Config:
         given["rules"] = (*config.rules, *options.rules)
     if options.profile:
         given["profiles"] = (*config.profiles, *options.profile)
+    if options.decisions:
+        given["decisions"] = (*config.decisions, *options.decisions)
     if options.policy:
         actions = dict(_label_action(text) for text in options.policy)
         wanted = Config.from_mapping({"policy": actions}, where="--policy").policy

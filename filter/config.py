@@ -24,7 +24,7 @@ COMMAND_TABLES = ("run", "explain", "evaluate")
 """Tables of a configuration file that hold the options of one command."""
 _LIMITS = {"page_timeout_s": "seconds", "document_timeout_s": "seconds", "max_worker_mb": "MB"}
 
-_LISTS = {"rules", "profiles", "languages", "keep_languages", "drop_languages"}
+_LISTS = {"rules", "profiles", "decisions", "languages", "keep_languages", "drop_languages"}
 _TAG = re.compile("[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 Detector = Literal["mixture", "langdetect"]
@@ -41,6 +41,7 @@ class Config:
         preset: how much genuine text the cleaner may risk: gentle, balanced or strict.
         rules: more rule packs (TOML files), applied besides the shipped ones.
         profiles: site profiles (files that `textsieve learn` wrote), added up.
+        decisions: what people decided about spans (files that `textsieve review --export` wrote); the last word.
         detector: what identifies languages: the mixture of three detectors, or langdetect alone (slower, seeded).
         languages: the only languages that texts can be in, as ISO 639 codes; empty for all that the detector knows.
         keep_languages: parts in other languages than these are dropped; `zh` stands for `zh-Hant` too.
@@ -67,6 +68,7 @@ class Config:
     preset: Preset = "balanced"
     rules: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
     detector: Detector = "mixture"
     languages: tuple[str, ...] = ()
     keep_languages: tuple[str, ...] = ()

@@ -111,7 +111,8 @@ class Span:
         label: one of LABELS.
         lang: BCP 47 tag; `und` undetermined, `zxx` no language (numbers, addresses).
         score: how sure the decision is, in [0, 1].
-        source: what decided: `rule:<pack>/<id>`, `model:lines`, `model:sections`, `site:<host>`, `repeat` or `default`.
+        source: what decided: `rule:<pack>/<id>`, `model:lines`, `model:sections`, `site:<host>`, `repeat`,
+            `review` (a person) or `default`.
         category: for boilerplate, one of CATEGORIES; else empty.
         reasons: the decision in words, most telling first; may be empty.
     """

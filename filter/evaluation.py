@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .config import Config
-from .document import LABELS, NO_LANGUAGE, UNDETERMINED, Document, Record
+from .document import CATEGORIES, LABELS, NO_LANGUAGE, UNDETERMINED, Document, Record
 from .errors import UsageError
 from .pipeline import process_many
 
@@ -23,13 +23,17 @@ _ALIASES = {"human": "content", "seo_tags": "spam"}
 
 
 class GoldSpan(NamedTuple):
-    """A hand-labelled stretch; `accept` holds labels that are as right, `lang` is empty where it was not labelled."""
+    """A hand-labelled stretch; `accept` holds labels that are as right.
+
+    `lang` and `category` are empty where they were not labelled.
+    """
 
     start: int
     end: int
     label: str
     lang: str
     accept: frozenset[str]
+    category: str = ""
 
 
 class GoldDocument(NamedTuple):
@@ -163,7 +167,8 @@ def read_gold(path: Path) -> Iterator[GoldDocument]:
         UsageError: a line cannot be used; the message names it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): a string of JSON may hold other line breaks than these.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); name a JSONL file of hand-labelled documents") from error
     for number, line in enumerate(lines, 1):
@@ -190,7 +195,10 @@ def _gold_span(row: Mapping[str, Any], chars: int) -> GoldSpan:
     for label in labels:
         if label not in LABELS:
             raise ValueError(f"unknown label {label!r}")
-    return GoldSpan(start, end, labels[0], row.get("lang") or "", frozenset(labels))
+    category = row.get("category") or ""
+    if category and category not in CATEGORIES:
+        raise ValueError(f"unknown category {category!r}")
+    return GoldSpan(start, end, labels[0], row.get("lang") or "", frozenset(labels), category)
 
 
 class _Tally:

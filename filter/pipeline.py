@@ -88,10 +88,11 @@ def run_stages(documents: Sequence[Document], config: Config) -> list[Document]:
 def _stages() -> tuple[Stage, ...]:
     # Imported here, so that `import filter` and `--help` do not wait for NumPy.
     from .clean import clean
+    from .decisions import honour
     from .language import name_scripts, split_languages
     from .sections import classify_sections
 
-    return (clean, split_languages, classify_sections, name_scripts)
+    return (clean, split_languages, classify_sections, name_scripts, honour)
 
 
 def _verdict(document: Document) -> Verdict:

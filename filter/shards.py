@@ -361,6 +361,7 @@ def settings_of(config: Config, reader: Reader, *, removed_text: bool, shard_byt
         **asdict(config),
         "rules": [_file_digest(name) for name in config.rules],
         "profiles": [_file_digest(name) for name in config.profiles],
+        "decisions": [_file_digest(name) for name in config.decisions],
         "removed_text": removed_text,
         "shard_bytes": shard_bytes,
         "kind": reader.kind,
