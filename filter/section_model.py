@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,14 +25,94 @@ __all__ = ["Evidence", "Found", "SectionModel", "Trees", "runs", "stock_phrases"
 
 Array = npt.NDArray[Any]
 
-_STOCK = re.compile("|".join(re.escape(phrase) for phrase in sorted(sf.STOCK_PHRASES, key=len, reverse=True)))
+
+@lru_cache(maxsize=1)
+def _stock() -> Any:
+    """Return what finds stock phrases, in bytes; in the standard library it takes as long as all the rest together."""
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    phrases = sorted(sf.STOCK_PHRASES, key=len, reverse=True)
+    return re2.compile("|".join(map(re.escape, phrases)).encode(), options)
 
 
-@lru_cache(maxsize=2)
-def _prepare(texts: tuple[str, ...]) -> tuple[sf.Tokens, Lines, Array]:
-    """Return tokens, lines and shape n-grams; spam and filler are mostly looked for in the same texts in turn."""
-    tokens = sf.tokenize(texts)
-    return tokens, sf.split_lines(tokens), sf.shape_grams(tokens)
+class Reading:
+    """Texts as the model reads them, cut once for all that is looked for in them.
+
+    Attributes:
+        texts: the lines of each document, joined.
+        tokens, lines: of all texts; a line without a token is left out.
+    """
+
+    def __init__(self, parts: Sequence[Sequence[str]], tokens: sf.Tokens, lines: Lines, numbers: Ints) -> None:
+        self._parts, self._numbers = parts, numbers
+        self.texts = ["\n".join(part) for part in parts]
+        self.tokens, self.lines = tokens, lines
+
+    @classmethod
+    def of(cls, parts: Sequence[Sequence[str]]) -> Reading:
+        """Return texts as read, each given as its lines."""
+        tokens = sf.tokenize(["\n".join(part) for part in parts])
+        lines = sf.split_lines(tokens)
+        starts, counts = _line_starts(parts)
+        at = tokens.start[lines.first] + starts[counts[:-1]][lines.document]
+        return cls(parts, tokens, lines, np.searchsorted(starts, at, side="right") - 1)
+
+    @cached_property
+    def shapes(self) -> Array:
+        """Shape n-grams of the tokens."""
+        return sf.shape_grams(self.tokens)
+
+    @cached_property
+    def words(self) -> Array:
+        """Word n-grams of the tokens, names hidden."""
+        return sf.word_grams(self.tokens)
+
+    def numbers(self, document: int) -> Ints:
+        """Return for each of a document's lines with a token its number among all its lines."""
+        start, stop = self.lines.starts[document : document + 2]
+        numbers: Ints = self._numbers[start:stop] - sum(map(len, self._parts[:document]))
+        return numbers
+
+    def lines_of(self, found: Found) -> list[int]:
+        """Return the numbers of a section's lines among all lines of its document."""
+        return list(map(int, self.numbers(found.document)[found.first : found.last]))
+
+    def select(self, chosen: Sequence[tuple[int, Sequence[bool]]]) -> Reading:
+        """Return some lines of some documents as documents of their own, without cutting them again.
+
+        Args:
+            chosen: numbers of documents, in order, and of each of their lines whether it is wanted.
+        """
+        if len(chosen) == len(self._parts) and all(all(flags) for _, flags in chosen):
+            return self
+        parts = [list(compress(self._parts[number], flags)) for number, flags in chosen]
+        (starts, counts), (own_starts, own_counts) = _line_starts(self._parts), _line_starts(parts)
+        wanted = np.zeros(len(starts), dtype=bool)
+        place = np.zeros(len(self._parts), dtype=np.int64)
+        for i, (number, flags) in enumerate(chosen):
+            wanted[counts[number] : counts[number + 1]] = flags
+            place[number] = i
+        rows = np.flatnonzero(wanted[self._numbers])
+        old, document = self.lines.document[rows], place[self.lines.document[rows]]
+        numbers = (np.cumsum(wanted) - 1)[self._numbers[rows]]
+        at, line = sf.ranges(self.lines.first[rows], self.lines.last[rows])
+        # Tokens stand as far from the beginning of their line as before.
+        shift = own_starts[numbers] - own_starts[own_counts[document]]
+        shift -= starts[self._numbers[rows]] - starts[counts[old]]
+        tokens = self.tokens.take(at)
+        start, end, text = tokens.start + shift[line], tokens.end + shift[line], document[line]
+        first = np.searchsorted(text, np.arange(len(parts) + 1))
+        tokens = replace(tokens, text=text, start=start, end=end, first=first)
+        return Reading(parts, tokens, sf.split_lines(tokens), numbers)
+
+
+def _line_starts(parts: Sequence[Sequence[str]]) -> tuple[Ints, Ints]:
+    """Return where each line begins if all are joined, and the number of the first line of each document."""
+    sizes = np.array([len(line) + 1 for part in parts for line in part], dtype=np.int64)
+    counts = np.cumsum([0, *map(len, parts)])
+    return np.cumsum(sizes) - sizes, counts
 
 
 def stock_phrases(text: str) -> list[str]:
@@ -40,7 +121,7 @@ def stock_phrases(text: str) -> list[str]:
     >>> stock_phrases("It remains to be seen. Stay tuned!")
     ['remains to be seen', 'stay tuned']
     """
-    return _STOCK.findall(text.lower())
+    return [found.decode("ascii") for found in _stock().findall(text.lower().encode("utf-8", "surrogatepass"))]
 
 
 class Found(NamedTuple):
@@ -153,14 +234,17 @@ class Evidence:
             columns.append(total[lines.last] - total[lines.first])
         return np.column_stack(columns)
 
-    def wording(self, text: str, limit: int = 3) -> list[str]:
-        """Return the words and pairs of words of a text that weigh most for it being machine-written."""
-        tokens = sf.tokenize([text])
-        weights = self.word[sf.word_grams(tokens)]
+    def wording(self, reading: Reading, found: Found, limit: int = 3) -> list[str]:
+        """Return the words and pairs of words of a section that weigh most for it being machine-written."""
+        lines, tokens = reading.lines, reading.tokens
+        begin = int(lines.starts[found.document])
+        first, last = int(lines.first[begin + found.first]), int(lines.last[begin + found.last - 1])
+        weights = self.word[reading.words[first:last]]
+        text = reading.texts[found.document]
         phrases: dict[str, float] = {}
         for order in range(2):
-            for i in np.argsort(-weights[:, order], kind="stable")[: 4 * limit]:
-                phrase = text[tokens.start[max(0, i - order)] : tokens.end[i]]
+            for i in np.argsort(-weights[:, order], kind="stable")[: 4 * limit].tolist():
+                phrase = text[tokens.start[first + max(0, i - order)] : tokens.end[first + i]]
                 if weights[i, order] > 0 and any(map(str.isalpha, phrase)):
                     phrases[" ".join(phrase.split()).lower()] = float(weights[i, order])
         return sorted(phrases, key=lambda phrase: -phrases[phrase])[:limit]
@@ -245,14 +329,14 @@ class SectionModel:
         knots, values = self.settings["calibration"][kind]
         return float(np.interp(odds, knots, values))
 
-    def find_offers(self, texts: Sequence[str]) -> list[Found]:
+    def find_offers(self, reading: Reading) -> list[Found]:
         """Return the sections of some texts that sell or deceive, in any language, in order."""
         if self.offers is None or self.offer_trees is None:
             return []
-        tokens, lines, shapes = _prepare(tuple(texts))
+        lines = reading.lines
         if not len(lines):
             return []
-        sums = self.offers.sums(lines, sf.word_grams(tokens, hide_names=False), shapes)
+        sums = self.offers.sums(lines, sf.word_grams(reading.tokens, hide_names=False), reading.shapes)
         odds = self.offers.odds(lines, sums)
         kept = np.unique(lines.document[sums[:, 0] > self.settings["look_offer_words"]])
         if not len(kept):
@@ -283,11 +367,11 @@ class SectionModel:
                     found.append((document, a, b, float((weighed[b] - weighed[a]) / max(1.0, total))))
         return found
 
-    def candidates(self, texts: Sequence[str], lang: str, borders: Sequence[Sequence[int]] = ()) -> list[Found]:
+    def candidates(self, reading: Reading, lang: str, borders: Sequence[Sequence[int]] = ()) -> list[Found]:
         """Return the sections of some texts that may be machine-written, judged, in order.
 
         Args:
-            texts: documents of lines, all in one language.
+            reading: documents of lines, all in one language.
             lang: the language; nothing is found in one that nothing was learned for.
             borders: for each text, the numbers of lines that something else stands before: a section may begin or end
                 there at no cost.
@@ -295,10 +379,10 @@ class SectionModel:
         evidence = self.evidence.get(lang)
         if evidence is None:
             return []
-        tokens, lines, shapes = _prepare(tuple(texts))
+        lines = reading.lines
         if not len(lines):
             return []
-        sums = evidence.sums(lines, sf.word_grams(tokens), shapes)
+        sums = evidence.sums(lines, reading.words, reading.shapes)
         odds = evidence.odds(lines, sums)
         rows = sf.first_features(lines, sums, odds)
         scores = self.first(rows)
@@ -308,11 +392,12 @@ class SectionModel:
         at = lines.rows(kept)
         part = lines.take(kept)
         second = self.second(sf.second_features(part, odds[at], rows[at], scores[at]))
-        found = self.segment(part, second, [borders[i] if borders else () for i in kept])
+        known = [np.searchsorted(reading.numbers(i), borders[i]).tolist() if borders else () for i in kept.tolist()]
+        found = self.segment(part, second, known)
         if not found:
             return []
         spans = np.array(found, dtype=np.int64)
-        features = section_features(part, spans, sums[at], odds[at], second, [texts[i] for i in kept])
+        features = section_features(part, spans, sums[at], odds[at], second, [reading.texts[i] for i in kept])
         judged = self.judge(features) if self.judge else features[:, 0]
         offset = -part.starts[spans[:, 0]]
         return [
@@ -415,12 +500,12 @@ def section_features(
     tokens = lines.tokens
     a, b = lines.first[first], lines.last[last - 1]
     c, d = lines.first[begin], lines.last[end - 1]
-    style = sf.stylometry(tokens, a, b, _stock(tokens, a, b, texts, document))
+    style = sf.stylometry(tokens, a, b, _stock_between(tokens, a, b, texts, document))
     others = _complement(tokens, c, a, b, d)
     stock = [
         left + right
         for left, right in zip(
-            _stock(tokens, c, a, texts, document), _stock(tokens, b, d, texts, document), strict=True
+            _stock_between(tokens, c, a, texts, document), _stock_between(tokens, b, d, texts, document), strict=True
         )
     ]
     rest_style = sf.stylometry(*others, stock)
@@ -436,9 +521,9 @@ def section_features(
     )
 
 
-def _stock(tokens: sf.Tokens, first: Ints, last: Ints, texts: Sequence[str], document: Ints) -> list[list[str]]:
+def _stock_between(tokens: sf.Tokens, first: Ints, last: Ints, texts: Sequence[str], document: Ints) -> list[list[str]]:
     return [
-        _STOCK.findall(texts[d][tokens.start[a] : tokens.end[b - 1]].lower()) if b > a else []
+        stock_phrases(texts[d][tokens.start[a] : tokens.end[b - 1]]) if b > a else []
         for a, b, d in zip(first, last, document, strict=True)
     ]
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from . import section_features as sf
 from .batches import batches
 from .config import Config
 from .document import NO_LANGUAGE, UNDETERMINED, Document, Label, Span
 from .quality import find_flaws
-from .section_model import FEATURES, Evidence, Found, SectionModel, stock_phrases
+from .section_model import FEATURES, Found, Reading, SectionModel, stock_phrases
 from .store import load_model
 
 __all__ = ["classify_sections", "mark_sections"]
@@ -47,15 +46,21 @@ class Piece(NamedTuple):
 
     Attributes:
         document: number of the document.
-        spans: number of the span that each line of the text came from.
-        text: the spans' text, one per line.
-        borders: lines that something else stood before: another language, or what the cleaner marked.
+        spans: number of the span that each line came from.
+        lines: the spans' text, without line breaks.
+        langs: the language that each span names; empty where it names none.
+        lang: the language that stands before the first line; empty at the document's head.
+        follows: whether nothing but content stands between each line and the one before it.
+        is_cut_off: something that is not content stands behind the last line.
     """
 
     document: int
     spans: list[int]
-    text: str
-    borders: list[int]
+    lines: list[str]
+    langs: list[str]
+    lang: str
+    follows: list[bool]
+    is_cut_off: bool = False
 
 
 def mark_sections(documents: Sequence[Document], model: SectionModel, *, review: bool = False) -> list[Document]:
@@ -65,19 +70,15 @@ def mark_sections(documents: Sequence[Document], model: SectionModel, *, review:
     """
     marks: list[dict[int, Span]] = [{} for _ in documents]
     weak: list[dict[int, Span]] | None = [{} for _ in documents] if review else None
-    done: set[int] = set()
-    for pieces in _batches(_pieces(documents, by_language=False)):
+    # Arrays that fit the processor's cache are several times faster.
+    for pieces in batches(_pieces(documents), lambda piece: sum(map(len, piece.lines)), BATCH_CHARS):
         _mark_broken(documents, pieces, marks)
-        _mark_offers(documents, pieces, marks, weak, model)
-        # A long document has pieces in several batches; its languages are gone through once.
-        numbers = [number for number in dict.fromkeys(piece.document for piece in pieces) if number not in done]
-        done.update(numbers)
+        reading = Reading.of([piece.lines for piece in pieces])
+        _mark_offers(documents, pieces, reading, marks, weak, model)
         # An offer beside filler would hide it: what is marked by now is no content any more.
-        content = [_relabelled(documents[number], marks[number]) for number in numbers]
+        langs = [_languages(piece, marks[piece.document]) for piece in pieces]
         for lang in model.evidence:
-            found = _pieces(content, by_language=True, lang=lang)
-            for part in _batches(piece._replace(document=numbers[piece.document]) for piece in found):
-                _mark_padding(documents, part, marks, weak, model, lang)
+            _mark_padding(documents, pieces, langs, reading, marks, weak, model, lang)
     if weak is not None:
         documents = [
             replace(document, review=tuple(span for i, span in sorted(found.items()) if i not in marked))
@@ -95,37 +96,48 @@ def _relabelled(document: Document, marked: dict[int, Span]) -> Document:
 def _mark_offers(
     documents: Sequence[Document],
     pieces: Sequence[Piece],
+    reading: Reading,
     marks: list[dict[int, Span]],
     weak: list[dict[int, Span]] | None,
     model: SectionModel,
 ) -> None:
-    for found in model.find_offers([piece.text for piece in pieces]):
+    for found in model.find_offers(reading):
         target = _target(found, model.settings["offer_odds"], marks, _review_odds(model, "offers"), weak)
         if target is not None:
-            piece = pieces[found.document]
+            piece, lines = pieces[found.document], reading.lines_of(found)
+            text = _joined(piece, lines)
             # A bare link, such as that of a source, offers nothing.
-            if len(_LINK.sub(" ", _section_text(piece, found)).split()) < MIN_OFFER_WORDS:
+            if len(_LINK.sub(" ", text).split()) < MIN_OFFER_WORDS:
                 continue
             chance = model.chance(found.odds, "offers")
-            _mark(documents, target, piece, found, "spam", chance, _offer_reasons(piece, found))
+            _mark(documents, target, piece, lines, "spam", chance, _offer_reasons(text))
 
 
 def _mark_padding(
     documents: Sequence[Document],
     pieces: Sequence[Piece],
+    langs: Sequence[Sequence[str]],
+    reading: Reading,
     marks: list[dict[int, Span]],
     weak: list[dict[int, Span]] | None,
     model: SectionModel,
     lang: str,
 ) -> None:
-    texts = [piece.text for piece in pieces]
-    for found in model.candidates(texts, lang, [_model_borders(piece) for piece in pieces]):
+    chosen = [(number, [name == lang for name in names]) for number, names in enumerate(langs)]
+    chosen = [(number, flags) for number, flags in chosen if any(flags)]
+    if not chosen:
+        return
+    reading = reading.select(chosen)
+    borders = [_borders(pieces[number], flags) for number, flags in chosen]
+    for found in model.candidates(reading, lang, borders):
         target = _target(found, model.settings["threshold"][lang], marks, _review_odds(model, lang), weak)
         if target is not None:
-            piece = pieces[found.document]
+            number, flags = chosen[found.document]
+            numbers = [i for i, is_chosen in enumerate(flags) if is_chosen]
+            piece, lines = pieces[number], [numbers[line] for line in reading.lines_of(found)]
             chance = model.chance(found.odds, "padding")
-            reasons = _reasons(piece, found, model.evidence[lang])
-            _mark(documents, target, piece, found, "ai_padding", chance, reasons)
+            reasons = _reasons(_joined(piece, lines), found, model.evidence[lang].wording(reading, found))
+            _mark(documents, target, piece, lines, "ai_padding", chance, reasons)
 
 
 def _target(
@@ -142,93 +154,100 @@ def _review_odds(model: SectionModel, kind: str) -> float:
     return float(model.settings.get("review", {}).get(kind, "inf"))
 
 
-def _pieces(documents: Sequence[Document], *, by_language: bool, lang: str = "") -> Iterator[Piece]:
-    """Yield the content of each document, all or that in one language; text in no language joins what is before it."""
+def _pieces(documents: Sequence[Document]) -> Iterator[Piece]:
+    """Yield the content of each document, in several pieces where it is long."""
     for number, document in enumerate(documents):
         spans: list[int] = []
         lines: list[str] = []
-        borders: list[int] = []
-        named = (_language(span) for span in document.spans if span.label == "content")
-        # Text in no language at the head goes with the first language named.
-        current = next((name for name in named if name), "")
-        chars, interrupted = 0, False
+        langs: list[str] = []
+        follows: list[bool] = []
+        current = lang = ""
+        chars, is_next = 0, True
         for i, span in enumerate(document.spans):
-            if span.label == "content":
-                current = _language(span) or current
-            fits = not by_language or current == lang
             text = " ".join(document.text[span.start : span.end].splitlines()).strip()
-            if span.label != "content" or not fits or not text:
-                interrupted = interrupted or bool(text)
+            if span.label != "content":
+                is_next = is_next and not text
                 continue
-            if interrupted:
-                borders.append(len(lines))
-                interrupted = False
+            named = _language(span)
+            current = named or current
+            if not text:
+                continue
             spans.append(i)
             lines.append(text)
+            langs.append(named)
+            follows.append(is_next)
+            is_next = True
             chars += len(text)
             if chars > MAX_TEXT_CHARS:
-                yield Piece(number, spans, "\n".join(lines), borders)
-                spans, lines, borders, chars = [], [], [], 0
+                yield Piece(number, spans, lines, langs, lang, follows)
+                spans, lines, langs, lang, follows, chars = [], [], [], current, [], 0
         if lines:
-            if interrupted:
-                borders.append(len(lines))
-            yield Piece(number, spans, "\n".join(lines), borders)
+            yield Piece(number, spans, lines, langs, lang, follows, not is_next)
+
+
+def _languages(piece: Piece, marked: Container[int]) -> list[str]:
+    """Return the language of each line; empty where its span is marked, or nothing tells.
+
+    Text in no language at the head goes with the first language named, elsewhere with what is before it.
+    """
+    named = (name for i, name in zip(piece.spans, piece.langs, strict=True) if name and i not in marked)
+    current = piece.lang or next(named, "")
+    langs = []
+    for i, name in zip(piece.spans, piece.langs, strict=True):
+        if i not in marked:
+            current = name or current
+        langs.append("" if i in marked else current)
+    return langs
+
+
+def _borders(piece: Piece, flags: Sequence[bool]) -> list[int]:
+    """Return which of the lines with a flag something else stands before, be it text in another language.
+
+    Their number is one of them where something else stands behind the last.
+    """
+    borders = []
+    count, is_next = 0, True
+    for is_chosen, follows in zip(flags, piece.follows, strict=True):
+        is_next = is_next and follows and is_chosen
+        if is_chosen:
+            if not is_next:
+                borders.append(count)
+            count, is_next = count + 1, True
+    return borders if is_next and not piece.is_cut_off else [*borders, count]
 
 
 def _language(span: Span) -> str:
     return "" if span.lang in (UNDETERMINED, NO_LANGUAGE) else span.lang.split("-")[0]
 
 
-def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    # Arrays that fit the processor's cache are several times faster.
-    return batches(pieces, lambda piece: len(piece.text), BATCH_CHARS)
+def _joined(piece: Piece, lines: Sequence[int]) -> str:
+    return "\n".join([piece.lines[line] for line in lines])
 
 
 def _mark(
     documents: Sequence[Document],
     marks: list[dict[int, Span]],
     piece: Piece,
-    found: Found,
+    lines: Sequence[int],
     label: Label,
     score: float,
     reasons: tuple[str, ...],
-    source: str = SOURCE,
 ) -> None:
-    lines = _lines_with_words(piece.text)
-    for line in lines[found.first : found.last]:
+    for line in lines:
         i = piece.spans[line]
         if i not in marks[piece.document]:
             span = documents[piece.document].spans[i]
             marks[piece.document][i] = replace(
-                span, label=label, score=round(score, 4), source=source, reasons=reasons, category=""
+                span, label=label, score=round(score, 4), source=SOURCE, reasons=reasons, category=""
             )
-
-
-@lru_cache(maxsize=256)
-def _lines_with_words(text: str) -> tuple[int, ...]:
-    """Return the numbers of the lines that have a token: the lines of the model."""
-    tokens = sf.tokenize([text])
-    lines = sf.split_lines(tokens)
-    ends = np.cumsum([len(line) + 1 for line in text.split("\n")])
-    return tuple(np.searchsorted(ends, tokens.start[lines.first], side="right").tolist())
-
-
-def _model_borders(piece: Piece) -> list[int]:
-    return np.searchsorted(_lines_with_words(piece.text), piece.borders).tolist() if piece.borders else []
 
 
 # --- reasons ----------------------------------------------------------------------------------------------------------
 
 
-def _section_text(piece: Piece, found: Found) -> str:
-    lines = piece.text.split("\n")
-    return "\n".join(lines[i] for i in _lines_with_words(piece.text)[found.first : found.last])
-
-
-def _reasons(piece: Piece, found: Found, evidence: Evidence) -> tuple[str, ...]:
+def _reasons(text: str, found: Found, wording: Sequence[str]) -> tuple[str, ...]:
     """Say in words what weighed most: what stands out in the section, and the wording with the largest weights."""
     value = dict(zip(FEATURES, found.features, strict=True))
-    text = _section_text(piece, found)
     words = round(float(np.exp(value["log_words"])))
     reasons = []
     phrases = [phrase for phrase, _ in Counter(stock_phrases(text)).most_common(4)]
@@ -244,7 +263,6 @@ def _reasons(piece: Piece, found: Found, evidence: Evidence) -> tuple[str, ...]:
         reasons.append(
             f"sentence lengths nearly constant ({value['sentence_words']:.0f} ± {value['sentence_spread']:.0f} words)"
         )
-    wording = evidence.wording(text)
     if wording:
         reasons.append("wording: " + ", ".join(f"“{phrase}”" for phrase in wording))
     if value["contrast_word"] > 0 and value["contrast_shape"] > 0:
@@ -262,8 +280,7 @@ _CUES = (
 )
 
 
-def _offer_reasons(piece: Piece, found: Found) -> tuple[str, ...]:
-    text = _section_text(piece, found)
+def _offer_reasons(text: str) -> tuple[str, ...]:
     reasons = []
     for name, pattern in _CUES:
         hits = pattern.findall(text)
@@ -282,7 +299,7 @@ def _offer_reasons(piece: Piece, found: Found) -> tuple[str, ...]:
 
 def _mark_broken(documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]]) -> None:
     for piece in pieces:
-        for flaw in find_flaws(piece.text):
+        for flaw in find_flaws("\n".join(piece.lines)):
             i = piece.spans[flaw.line]
             marks[piece.document][i] = replace(
                 documents[piece.document].spans[i],
