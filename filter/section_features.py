@@ -147,11 +147,25 @@ def _tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32], Flags, npt
     return kinds, folded, upper, factors
 
 
+_TABLE_BITS = 15
+
+
 @functools.cache
-def _lookup(words: tuple[str, ...]) -> tuple[Hashes, Ints]:
+def _lookup(words: tuple[str, ...]) -> tuple[np.uint64, Hashes, npt.NDArray[np.int16]]:
+    """Return a factor that gives each word a place of its own in a table, the table of hashes, and that of indices."""
     hashes = np.array([_hash_letters(word) for word in words], dtype=np.uint64)
-    order = np.argsort(hashes)
-    return hashes[order], order.astype(np.int64)
+    for factor in np.random.default_rng(1).integers(1, 2**63, size=1000, dtype=np.uint64) | np.uint64(1):
+        place = _place(hashes, factor)
+        if len(np.unique(place)) == len(np.unique(hashes)):
+            break
+    table = np.zeros(1 << _TABLE_BITS, dtype=np.uint64)
+    numbers = np.full(len(table), -1, dtype=np.int16)
+    table[place], numbers[place] = hashes, np.arange(len(words))
+    return factor, table, numbers
+
+
+def _place(hashes: Hashes, factor: np.uint64) -> Ints:
+    return np.asarray((hashes * factor) >> np.uint64(64 - _TABLE_BITS), dtype=np.int64)
 
 
 def _hash_letters(word: str) -> int:
@@ -164,9 +178,9 @@ def _hash_letters(word: str) -> int:
 
 def index_of(hashes: Hashes, words: tuple[str, ...]) -> Ints:
     """Return the index in `words` of each hash, or -1."""
-    known, order = _lookup(words)
-    at = np.searchsorted(known, hashes).clip(max=len(known) - 1)
-    return np.where(known[at] == hashes, order[at], -1)
+    factor, table, numbers = _lookup(words)
+    place = _place(hashes, factor)
+    return np.where(table[place] == hashes, numbers[place], np.int16(-1)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +403,8 @@ def _fold(hashes: Hashes) -> npt.NDArray[np.int32]:
 
 def _grams(units: Hashes, fresh: Flags, orders: Sequence[int]) -> npt.NDArray[np.int32]:
     """Return one column per order: the bucket of the n-gram that ends at each token, -1 where it leaves the line."""
-    columns = np.full((len(units), len(orders)), -1, dtype=np.int32)
+    # Each column in one piece, as it is read later.
+    columns = np.full((len(orders), len(units)), -1, dtype=np.int32).T
     run: Any = np.zeros(len(units), dtype=np.uint64)
     since = np.arange(len(units)) - np.maximum.accumulate(np.where(fresh, np.arange(len(units)), 0))
     for order in range(1, max(orders) + 1):
@@ -627,10 +642,27 @@ def _sentence_lengths(is_word: Flags, ends: Flags, which: Ints, count: int) -> t
 def _vocabulary(word: Hashes, is_word: Flags, which: Ints, count: int) -> tuple[Floats, Floats]:
     """Return how many different words each section has, and how many stand in it once."""
     key = (word[is_word] ^ (which[is_word].astype(np.uint64) * _MIX)) * np.uint64(0xC2B2AE3D27D4EB4F)
-    _, index, number = np.unique(key, return_index=True, return_counts=True)
-    owner = which[is_word][index]
+    order, fresh = _grouped(key)
+    first = np.flatnonzero(fresh)
+    number = np.diff(first, append=len(key))
+    owner = which[is_word][order[first]]
     types = np.bincount(owner, minlength=count).astype(np.float64)
     return types, _sums(number == 1, owner, count)
+
+
+def _grouped(hashes: Hashes) -> tuple[Ints, Flags]:
+    """Return an order in which equal hashes stand together, in order of their places, and where each group begins.
+
+    Sorting numbers that hold hash and place takes a quarter of the time of a stable order of the hashes. The lowest
+    bits of the hashes make room for the places.
+    """
+    bits = np.uint64(len(hashes).bit_length())
+    key = np.sort((hashes >> bits) << bits | np.arange(len(hashes), dtype=np.uint64))
+    order = (key & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    key >>= bits
+    fresh = np.ones(len(key), dtype=bool)
+    np.not_equal(key[1:], key[:-1], out=fresh[1:])
+    return order, fresh
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -833,10 +865,8 @@ def trigrams_of(word: Hashes) -> Hashes:
 
 def _units(hashes: Hashes, line: Ints, lines: Lines) -> Units:
     key = (hashes + lines.document[line].astype(np.uint64) * _MIX) * np.uint64(0xC2B2AE3D27D4EB4F)
-    order = np.argsort(key, kind="stable")
-    key, line = key[order], line[order]
-    fresh = np.ones(len(key), dtype=bool)
-    fresh[1:] = key[1:] != key[:-1]
+    order, fresh = _grouped(key)
+    line = line[order]
     distinct = fresh.copy()
     distinct[1:] |= line[1:] != line[:-1]
     unit = np.cumsum(fresh)[distinct] - 1

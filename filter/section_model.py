@@ -24,6 +24,7 @@ from .section_features import Floats, Ints, Lines
 __all__ = ["Evidence", "Found", "SectionModel", "Trees", "runs", "stock_phrases"]
 
 Array = npt.NDArray[Any]
+_CHUNK_ROWS = 256
 
 
 @lru_cache(maxsize=1)
@@ -134,7 +135,7 @@ class Found(NamedTuple):
     features: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trees:
     """A sum of regression trees, all grown to one depth's worth of steps.
 
@@ -152,22 +153,36 @@ class Trees:
     depth: int
     base: float
 
+    @cached_property
+    def _steps(self) -> tuple[Array, Array, Array]:
+        """Return what a row looks at in each node, twice over as nodes are counted by twos, and where it goes from there.
+
+        A node `2 i` sends a row to entry `2 i` of the last table if it goes right, to `2 i + 1` if left. Nodes that
+        send missing values left look at a copy of the row in which these are smaller than all others.
+        """
+        column = np.where(self.missing_left, 1, 0), self.feature
+        going = np.stack([self.right, self.left], axis=1).ravel().astype(np.intp) * 2
+        return np.repeat(np.stack(column, axis=1).astype(np.intp), 2, axis=0), np.repeat(self.threshold, 2), going
+
     def __call__(self, rows: Array) -> Floats:
         """Return the log odds of each row."""
+        (copy, column), threshold, going = self._steps[0].T, *self._steps[1:]
+        rows = np.asarray(rows, dtype=np.float32)
+        column = column + copy * rows.shape[1]
+        roots = self.roots.astype(np.intp) * 2
         out = np.full(len(rows), self.base)
-        for start in range(0, len(rows), 512):
-            chunk = np.ascontiguousarray(rows[start : start + 512], dtype=np.float32)
-            base = (np.arange(len(chunk), dtype=np.int32) * chunk.shape[1])[:, None]
-            flat = chunk.ravel()
-            missing = bool(np.isnan(flat).any())
-            node = np.broadcast_to(self.roots, (len(chunk), len(self.roots)))
+        # Few rows at a time stay in the processor's cache.
+        for start in range(0, len(rows), _CHUNK_ROWS):
+            chunk = rows[start : start + _CHUNK_ROWS]
+            flat = np.hstack([chunk, np.where(np.isnan(chunk), np.float32(-np.inf), chunk)]).ravel()
+            base = (np.arange(len(chunk)) * (2 * rows.shape[1]))[:, None]
+            node = np.broadcast_to(roots, (len(chunk), len(roots)))
             for _ in range(self.depth):
-                value = flat[base + self.feature[node]]
-                goes_left = value <= self.threshold[node]
-                if missing:
-                    goes_left |= np.isnan(value) & self.missing_left[node]
-                node = np.where(goes_left, self.left[node], self.right[node])
-            out[start : start + 512] += self.value[node].sum(axis=1, dtype=np.float64)
+                at = column.take(node)
+                at += base
+                goes_left = flat.take(at) <= threshold.take(node)
+                node = going.take(node + goes_left)
+            out[start : start + _CHUNK_ROWS] += self.value.take(node >> 1).sum(axis=1, dtype=np.float64)
         return out
 
     def arrays(self, prefix: str) -> dict[str, Array]:
@@ -230,7 +245,7 @@ class Evidence:
         """Return the sum of each table over each line, one column per table."""
         columns = []
         for table, grams in ((self.word, word_grams), (self.shape, shape_grams)):
-            total = sf.running(table[grams].sum(axis=1))
+            total = sf.running(np.add.reduce([table.take(column, mode="wrap") for column in grams.T]))
             columns.append(total[lines.last] - total[lines.first])
         return np.column_stack(columns)
 
