@@ -150,6 +150,18 @@ def _tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32], Flags, npt
 _TABLE_BITS = 15
 
 
+@lru_cache(maxsize=1)
+def _signs() -> tuple[Hashes, Hashes]:
+    """Return two counts in one number for each code point: capitals below, digits above; not ASCII, apostrophes."""
+    kinds, _, upper, _ = _tables()
+    above = np.uint64(1 << 32)
+    codes = np.arange(len(kinds))
+    return upper + (kinds == DIGIT) * above, (codes > 127) + (kinds == APOSTROPHE) * above
+
+
+_LOW = np.uint64(0xFFFFFFFF)
+
+
 @functools.cache
 def _lookup(words: tuple[str, ...]) -> tuple[np.uint64, Hashes, npt.NDArray[np.int16]]:
     """Return a factor that gives each word a place of its own in a table, the table of hashes, and that of indices."""
@@ -279,35 +291,43 @@ def tokenize(texts: Sequence[str]) -> Tokens:
         )
     is_word = wordish[start]
     # Hash: a sum over letters of code × a factor for the place in the word.
-    place = np.arange(len(codes), dtype=np.int64)
     inside = wordish | mark
     where = np.flatnonzero(inside)
-    ordinal = np.cumsum(starts_word | mark)[where] - 1
-    place = np.minimum(where - start[ordinal], _POSITIONS - 1)
-    letters = folded[codes[where]].astype(np.uint64)
-    bounds = np.searchsorted(where, start)
-    word = np.add.reduceat((letters + np.uint64(1)) * factors[place], bounds)
-    length = np.diff(np.append(bounds, len(where)))
+    bounds = np.cumsum(inside)[start] - 1
+    length = np.diff(bounds, append=len(where))
+    place = np.minimum(np.arange(len(where)) - np.repeat(bounds, length), _POSITIONS - 1)
+    inner_codes = codes[where]
+    letters = folded[inner_codes].astype(np.uint64)
+    letters += np.uint64(1)
+    letters *= factors[place]
+    word = np.add.reduceat(letters, bounds)
     end = start + length
     capital = upper[codes[start]]
-    uppers = np.add.reduceat(upper[codes[where]].astype(np.int64), bounds)
-    is_number = np.add.reduceat((kind[where] == DIGIT).astype(np.int64), bounds) > 0
-    is_contraction = np.add.reduceat(inner[where].astype(np.int64), bounds) > 0
-    is_foreign = np.add.reduceat((codes[where] > 127).astype(np.int64), bounds) > is_contraction
-    is_acronym = is_word & (length > 1) & (uppers == length)
+    signs = _signs()
+    counts = [np.add.reduceat(table[inner_codes], bounds) for table in signs]
+    uppers, digits = counts[0] & _LOW, counts[0] >> np.uint64(32)
+    foreign, apostrophes = counts[1] & _LOW, counts[1] >> np.uint64(32)
+    is_number = digits > 0
+    is_contraction = is_word & (apostrophes > 0)
+    is_foreign = foreign > is_contraction
+    is_acronym = is_word & (length > 1) & (uppers == length.astype(np.uint64))
     function = index_of(word, FUNCTION_WORDS)
-    mark_index = np.where(is_word, -1, index_of(word, MARKS))
+    marks = np.flatnonzero(~is_word)
+    mark_index = np.full(len(start), -1, dtype=np.int64)
+    mark_index[marks] = index_of(word[marks], MARKS)
     # A sentence ends at its mark (and the quotes or brackets after it) or with the line.
     broken = np.cumsum(kind == BREAK)
     line = broken[start]
     last_of_line = np.append(line[1:] != line[:-1], True)
-    enders = index_of(word, tuple(_SENTENCE_ENDS)) >= 0
+    enders = np.zeros(len(start), dtype=bool)
+    enders[marks] = index_of(word[marks], tuple(_SENTENCE_ENDS)) >= 0
     gap_after = np.append(start[1:] > end[:-1], True)
     closes = (mark_index == MARKS.index('"')) | (mark_index == MARKS.index(")")) | (mark_index == MARKS.index("'"))
     next_closes = np.append(closes[1:], False) & ~gap_after
     abbreviation = np.zeros(len(start), dtype=bool)
-    short = (index_of(word, tuple(ABBREVIATIONS)) >= 0) | (is_word & (length == 1) & capital)
-    abbreviation[1:] = short[:-1] & (mark_index[1:] == MARKS.index("."))
+    stops = np.flatnonzero(mark_index[1:] == MARKS.index("."))
+    short = (index_of(word[stops], tuple(ABBREVIATIONS)) >= 0) | (is_word & (length == 1) & capital)[stops]
+    abbreviation[stops + 1] = short & ~last_of_line[stops]
     ends = enders & gap_after & ~abbreviation
     carried = enders & next_closes & ~abbreviation
     ends[1:] |= carried[:-1] & closes[1:]
@@ -367,12 +387,13 @@ def _shapes(
     tails = [folded[codes[np.maximum(end - 1 - i, start)]].astype(np.int64) for i in range(4)]
     content = np.flatnonzero(is_word & (function < 0) & ~is_number)
     code = np.zeros(len(content), dtype=np.int64)
+    is_ascii = tails[0][content] < 128
+    letters = end[content] - start[content]
     for length in range(1, 5):
         code = code * 32 + (tails[length - 1][content] & 31)
-        known, number = _suffix_codes(length)
-        at = np.searchsorted(known, code).clip(max=len(known) - 1)
-        hit = (known[at] == code) & (end[content] - start[content] > length + 1) & (tails[0][content] < 128)
-        suffix[content[hit]] = number[at[hit]]
+        number = _suffix_numbers(length)[code]
+        hit = np.flatnonzero((number > 0) & (letters > length + 1) & is_ascii)
+        suffix[content[hit]] = number[hit]
     # In other alphabets, the last two letters stand for the ending.
     other = content[tails[0][content] > 0x24F]
     suffix[other] = tails[0][other] * 65536 + tails[1][other]
@@ -385,16 +406,13 @@ def _shapes(
 
 
 @lru_cache(maxsize=4)
-def _suffix_codes(length: int) -> tuple[Ints, Ints]:
-    """Return the codes of the suffixes of one length, sorted, with their numbers; the longest suffix counts."""
-    pairs = sorted(
-        (functools.reduce(lambda code, char: code * 32 + (ord(char) & 31), reversed(suffix), 0), number + 1)
-        for number, suffix in enumerate(SUFFIXES)
-        if len(suffix) == length
-    )
-    return np.array([code for code, _ in pairs], dtype=np.int64), np.array(
-        [number for _, number in pairs], dtype=np.int64
-    )
+def _suffix_numbers(length: int) -> npt.NDArray[np.uint8]:
+    """Return the number of each suffix of one length by its code, five bits a letter, last letter first; else 0."""
+    numbers = np.zeros(1 << 5 * length, dtype=np.uint8)
+    for number, suffix in enumerate(SUFFIXES):
+        if len(suffix) == length:
+            numbers[functools.reduce(lambda code, char: code * 32 + (ord(char) & 31), reversed(suffix), 0)] = number + 1
+    return numbers
 
 
 def _fold(hashes: Hashes) -> npt.NDArray[np.int32]:

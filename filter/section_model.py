@@ -155,7 +155,7 @@ class Trees:
 
     @cached_property
     def _steps(self) -> tuple[Array, Array, Array]:
-        """Return what a row looks at in each node, twice over as nodes are counted by twos, and where it goes from there.
+        """Return what a row looks at in each node (twice over: nodes count by twos), and where it goes from there.
 
         A node `2 i` sends a row to entry `2 i` of the last table if it goes right, to `2 i + 1` if left. Nodes that
         send missing values left look at a copy of the row in which these are smaller than all others.
