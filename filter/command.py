@@ -38,6 +38,8 @@ _INPUTS = (
 )
 _CONFIG = Path("textsieve.toml")
 _LANGUAGE_LISTS = {"languages": "languages", "keep_languages": "keep_language", "drop_languages": "drop_language"}
+_FILES, _FOLDERS = {"INPUT", "FILE", "PACK", "PROFILE", "GOLD"}, {"OUT", "DIR"}
+"""Placeholders of options whose values a shell can complete."""
 _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, the message says why; 130 interrupted"
 
 
@@ -152,6 +154,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     add("schema", _schema, "print the JSON Schema of the output records")
+
+    completion = add("completion", _completion, "print what makes a shell complete commands, options and file names")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
     return parser
 
 
@@ -765,4 +770,23 @@ def _train(options: argparse.Namespace) -> int:
 
 def _schema(options: argparse.Namespace) -> int:
     print((Path(__file__).parent / "output.schema.json").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _completion(options: argparse.Namespace) -> int:
+    import shtab
+
+    def complete_files(parser: argparse.ArgumentParser) -> None:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for sub in action.choices.values():
+                    complete_files(sub)
+            elif action.metavar in _FILES:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+            elif action.metavar in _FOLDERS:
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+
+    parser = build_parser()
+    complete_files(parser)
+    print(shtab.complete(parser, shell=options.shell))
     return 0
