@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from functools import lru_cache
@@ -35,11 +36,18 @@ class Model(NamedTuple):
 
 
 def models_dir() -> Path:
-    """Return the folder that holds `manifest.json`: beside the code when installed, else `models/` of the checkout.
+    """Return the folder that holds `manifest.json`.
+
+    That is the one named in the environment variable TEXTSIEVE_MODELS, else the one beside the code when installed,
+    else `models/` of the checkout.
 
     Raises:
-        ModelError: neither is there.
+        ModelError: there is none, or none where the variable says.
     """
+    if named := os.environ.get("TEXTSIEVE_MODELS"):
+        if (Path(named) / "manifest.json").is_file():
+            return Path(named)
+        raise ModelError(f"{named}: no manifest.json; TEXTSIEVE_MODELS names a folder that textsieve train wrote")
     here = Path(__file__).resolve().parent
     for folder in (here / "_models", here.parent / "models"):
         if (folder / "manifest.json").is_file():

@@ -75,3 +75,13 @@ def test_shipped_models_are_whole():
     for name in manifest:
         assert load_model(name).arrays
     assert sum(entry["bytes"] for entry in manifest.values()) <= 25_000_000
+
+
+def test_models_of_ones_own_are_used_where_the_environment_names_them(folder, monkeypatch):
+    monkeypatch.setenv("TEXTSIEVE_MODELS", str(folder))
+    load_model.cache_clear()
+    assert load_model("toy").header == {"names": ["a", "ß"]}
+    load_model.cache_clear()
+    monkeypatch.setenv("TEXTSIEVE_MODELS", str(folder / "empty"))
+    with pytest.raises(ModelError, match=r"empty: no manifest\.json; TEXTSIEVE_MODELS names"):
+        models_dir()
