@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+_ENDING = re.compile(r"^\.(?!(TH|SH|SS|TP|RS|RE|PP|B|I|nf|fi|br|sp|UR|UE)\b)", re.MULTILINE)
 
 
 class ManualHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -42,4 +45,5 @@ def manual(root: str) -> str:
     # No date: the same sources give the same wheel.
     page.source, page.manual, page.date = f"textsieve {__version__}", "textsieve", ""
     page.description = "clean, classify and split scraped articles"
-    return str(page)
+    # A wrapped line that begins with the name of an ending, such as .html, is no command to man.
+    return _ENDING.sub(r"\\&\g<0>", str(page))
