@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from .batches import batches
 from .config import Config
@@ -32,22 +33,55 @@ def process(source: str | Record, config: Config = _DEFAULT) -> Document:
     return run_stages([prepare(source, config)], config)[0]
 
 
-def process_many(sources: Iterable[str | Record], config: Config = _DEFAULT) -> Iterator[Document]:
-    """Yield one document per source, in order; reads ahead no more than `config.batch_chars` of text.
+def process_many(sources: Iterable[str | Record], config: Config = _DEFAULT, *, jobs: int = 1) -> Iterator[Document]:
+    """Yield one document per source, in order; reads ahead no more than `config.batch_chars` of text per job.
 
     A record that cannot be used does not stop the others: its document has no text, and a verdict not to keep it that
     says why.
+
+    Args:
+        sources: texts or records.
+        config: what to do.
+        jobs: processes to work in, by joblib; the documents are the same whatever their number. -1 for one per core.
+
+    Raises:
+        joblib.externals.loky.process_executor.TerminatedWorkerError: with several jobs, one of them was killed;
+            `textsieve run --jobs` goes on then.
 
     >>> from filter import Record, process_many
     >>> documents = process_many([Record(id="a", html="<p>"), "The court met on Monday."])
     >>> [(document.verdict.keep, document.text) for document in documents]
     [(False, ''), (True, 'The court met on Monday.')]
     """
+    if jobs != 1:
+        yield from _in_parallel(sources, config, jobs)
+        return
     prepared = (_prepared(source, config) for source in sources)
     for batch in batches(prepared, lambda document: len(document.text), config.batch_chars):
         judged = iter(run_stages([document for document in batch if document.verdict.keep], config))
         for document in batch:
             yield next(judged) if document.verdict.keep else document
+
+
+def _in_parallel(sources: Iterable[str | Record], config: Config, jobs: int) -> Iterator[Document]:
+    from joblib import Parallel, delayed, effective_n_jobs
+
+    # One share per job and turn: joblib's own generator would go on reading while nobody takes the results.
+    shares = batches(sources, _chars, config.batch_chars)
+    with Parallel(n_jobs=jobs) as parallel:
+        while turn := list(islice(shares, effective_n_jobs(jobs))):
+            for documents in parallel(delayed(_worked_on)(share, config) for share in turn):
+                yield from documents
+
+
+def _worked_on(sources: Sequence[str | Record], config: Config) -> list[Document]:
+    return list(process_many(sources, config))
+
+
+def _chars(source: str | Record) -> int:
+    if isinstance(source, str):
+        return len(source)
+    return len((source.html if source.text is None else source.text) or "")
 
 
 def _prepared(source: str | Record, config: Config) -> Document:

@@ -29,3 +29,24 @@ def test_batches_change_nothing():
     whole = list(process_many(texts))
     assert whole == list(process_many(texts, Config(batch_chars=1)))
     assert [document.text for document in whole] == texts
+
+
+def test_any_number_of_jobs_gives_the_same_documents():
+    sources = [
+        LINE * 3,
+        Record(id="long", text=LINE * 90, meta={"a": [1]}),
+        "",
+        Record(id="page", html=f"<article><p>{LINE * 4}</p></article>", url="https://example.com"),
+        *(LINE * (i % 4) + "Subscribe to our newsletter\n" for i in range(9)),
+    ]
+    config = Config(max_text_chars=5000, batch_chars=400)
+    assert list(process_many(sources, config, jobs=2)) == list(process_many(sources, config))
+
+
+def test_jobs_read_no_further_than_asked():
+    read = []
+    sources = (read.append(i) or LINE for i in range(1000))
+    documents = process_many(sources, Config(batch_chars=len(LINE) * 2), jobs=2)
+    next(documents)
+    assert len(read) <= 4
+    documents.close()
