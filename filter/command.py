@@ -136,6 +136,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     restore.add_argument("-o", "--out", type=Path, metavar="DIR", help="where to write them (default: OUT/restored)")
 
+    review = add("review", _review, "look at the least sure marks of a run in a browser, and decide on them")
+    review.add_argument("results", type=Path, metavar="OUT", help="folder that textsieve run wrote")
+    review.add_argument(
+        "--export", type=Path, metavar="FILE", help="write the decisions, for run --decisions, evaluate and train"
+    )
+    review.add_argument("--port", type=_whole, default=0, metavar="N", help="of the page (default: any that is free)")
+
     rules = add("rules", _rules, "list the rules, or check them against their own examples")
     rules.add_argument("--check", action="store_true", help="check every rule's examples; exit 1 if one fails")
     rules.add_argument(
@@ -719,6 +726,26 @@ def _restore(options: argparse.Namespace) -> int:
                 print(f"textsieve: {result}", file=sys.stderr)
     print(f"{written:,} restored to {folder}, {failed:,} not", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    if options.export is None:
+        from .review_page import serve_review
+
+        serve_review(options.results, port=options.port)
+        return 0
+    from .review import JOURNAL, Journal, Run, export
+    from .shards import write_whole
+
+    run = Run(options.results)
+    if not (options.results / JOURNAL).is_file():
+        raise UsageError(f"{options.results / JOURNAL}: no decisions yet; run textsieve review {options.results} first")
+    journal = Journal(options.results / JOURNAL)
+    lines = list(export(run, journal))
+    journal.close()
+    write_whole(options.export, b"".join(lines))
+    print(f"textsieve: decisions about {len(lines):,} documents in {options.export}", file=sys.stderr)
+    return 0
 
 
 def _rules(options: argparse.Namespace) -> int:
