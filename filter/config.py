@@ -161,7 +161,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # besides its own error: bytes, numbers without end, deep nesting
         raise ConfigError(f"{path}: not TOML in UTF-8: {error}; correct that line") from error
 
 

@@ -33,7 +33,7 @@ _ROWS = 500
 """Rows of a Parquet row group."""
 
 # What a spreadsheet would compute instead of showing it, and the mark that says it is text.
-_FORMULA = re.compile(r"['=+\-@\t\r\n]")
+_FORMULA = re.compile(r"['=+\-@\t\r\n＝＋－＠]")
 _MARK = "'"
 
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -156,7 +156,7 @@ def _read_csv(path: Path) -> Iterator[dict[str, Any] | InputError]:
                 # A field that may be missing is empty in a table.
                 kept = {name: cell for name, cell in cells.items() if cell or name in required}
                 record = {name: _value(cell, is_text(name)) for name, cell in kept.items()}
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, RecursionError) as error:
                 reason = f"not a record ({error})"
                 yield InputError(reason, path=str(path), line=number, remedy="run textsieve run again")
             else:
@@ -282,9 +282,13 @@ def _read_warc(path: Path) -> Iterator[dict[str, Any] | InputError]:
         for headers, block in blocks(file, str(path)):
             if isinstance(block, InputError):
                 yield block
-            elif headers.get("WARC-Type") == "conversion":
-                texts = {headers["WARC-Record-ID"]: block.decode("utf-8")}  # its metadata comes next
-            elif headers.get("WARC-Type") == "metadata" and headers.get("WARC-Refers-To") in texts:
-                record = json.loads(block)
-                record["text"] = texts[headers["WARC-Refers-To"]]
-                yield record
+                continue
+            name = headers.get("WARC-Record-ID", "")
+            try:
+                if headers.get("WARC-Type") == "conversion":
+                    texts = {name: block.decode("utf-8")}  # its metadata comes next
+                elif headers.get("WARC-Type") == "metadata" and headers.get("WARC-Refers-To") in texts:
+                    yield {**json.loads(block), "text": texts[headers["WARC-Refers-To"]]}
+            except (ValueError, TypeError, RecursionError) as error:
+                reason = f"record {name} is not one that textsieve wrote ({error})"
+                yield InputError(reason, path=str(path), remedy="run textsieve run again")

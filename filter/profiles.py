@@ -483,7 +483,7 @@ def read_profile(path: str | Path) -> Profile:
 def _values(text: str, where: str) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: not JSON ({error}); correct or delete that line") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: not a JSON object; correct or delete that line")

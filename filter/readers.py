@@ -805,7 +805,8 @@ def broken(error: BaseException, path: str, line: int | None = None) -> InputErr
     if isinstance(error, OSError) and error.errno is not None:
         remedy = "check the disk or the pipe"
         return InputError(f"reading failed ({error.strerror})", path=path, line=line, remedy=remedy)
-    return InputError(f"damaged compressed data ({error})", path=path, line=line, remedy="fetch the file again")
+    said = " ".join(str(error).split())
+    return InputError(f"damaged compressed data ({said})", path=path, line=line, remedy="fetch the file again")
 
 
 def _unreadable(name: str, reason: str, remedy: str) -> Rejection:

@@ -24,6 +24,14 @@ def restore_text(records: Sequence[dict[str, Any]]) -> str:
     Raises:
         InputError: removed text was left out, a record is missing, or the result differs from the input.
     """
+    try:
+        return _rebuilt(records)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = f"a record that textsieve did not write so ({type(error).__name__}: {error})"
+        raise InputError(" ".join(reason.split()), remedy="use the records as they were written") from error
+
+
+def _rebuilt(records: Sequence[dict[str, Any]]) -> str:
     parent, chars = records[0]["parent"], records[0]["parent_chars"]
     pieces: list[tuple[int, int, str]] = []
     for record in records:
@@ -99,7 +107,7 @@ def _restored(paths: list[Path], folder: Path, partial: Path) -> Iterator[Path |
             if isinstance(record, InputError):
                 yield record
             else:
-                places.setdefault(str(record["parent"]), []).append((path, offset))
+                places.setdefault(str(record.get("parent")), []).append((path, offset))
     names = Unique(key=str.casefold)
     for parent, found in places.items():
         target = folder / f"{names.take(safe_name(parent))}.txt"

@@ -391,14 +391,15 @@ class _Compiler:
             raise RuleError(f"{path}: [[family]] stands in the shipped families.toml only; write [[rule]]")
         lang = _typed(pack, "lang", str, "", str(path))
         spaced = _typed(pack, "spaced", bool, True, str(path))
-        lists = {**self._words, **pack.get("words", {})}
+        lists = {**self._words, **_table(pack, "words", str(path))}
         words = {name: _word_list(entries, spaced, f"{path}: words.{name}") for name, entries in lists.items()}
         if "function" in pack:
-            own = frozenset(word for entry in pack["function"] for word in fold(entry).split())
+            entries = _typed(pack, "function", list, [], str(path))
+            own = frozenset(word for entry in entries for word in fold(entry).split())
             self._speech[lang] = self._speech.get(lang, frozenset()) | own
         starts = _rule_lines(path)
         seen: set[str] = set()
-        for number, entry in enumerate(pack.get("rule", [])):
+        for number, entry in enumerate(_tables(pack, "rule", str(path))):
             where = f"{path}:{starts[number]}" if number < len(starts) else str(path)
             rule, cases = self._rule(entry, path.stem, lang, spaced, words, where)
             if rule.id in seen:
@@ -410,10 +411,10 @@ class _Compiler:
         self, entry: Mapping[str, Any], pack: str, lang: str, spaced: bool, words: Mapping[str, str], where: str
     ) -> tuple[Rule, list[Case]]:
         _only(entry, _RULE_KEYS, where, "key")
-        name = entry.get("family")
-        if name is not None and name not in self._families:
+        name = _typed(entry, "family", str, "", where)
+        if name and name not in self._families:
             raise RuleError(f"{where}: unknown family {name!r}; known are {', '.join(self._families)}")
-        full = {"id": name, **self._families.get(name or "", {}), **entry} if name else dict(entry)
+        full = {"id": name, **self._families[name], **entry} if name else dict(entry)
         if name and "id" not in entry:
             full["id"] = name
         if not isinstance(full.get("id"), str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", full["id"]):
@@ -436,7 +437,7 @@ class _Compiler:
             if len(getattr(rule, field)) < least:
                 raise RuleError(f"{where}: rule {rule.id!r} needs {field}; they show what it finds and what it spares")
         inline = {key: full[key] for key in _CASE_KEYS if key in full}
-        raw = [*full.get("case", []), *([inline] if "pattern" in inline or "all" in inline else [])]
+        raw = [*_tables(full, "case", where), *([inline] if "pattern" in inline or "all" in inline else [])]
         cases = [case for each in raw if (case := self._case(each, spaced, words, f"{where}: rule {rule.id!r}"))]
         if not cases:
             raise RuleError(f"{where}: rule {rule.id!r} has no pattern; write pattern = '…' or all = ['…', '…']")
@@ -444,9 +445,9 @@ class _Compiler:
 
     def _case(self, entry: Mapping[str, Any], spaced: bool, words: Mapping[str, str], where: str) -> Case | None:
         _only(entry, _CASE_KEYS, where, "key")
-        texts = entry.get("all", []) + ([entry["pattern"]] if "pattern" in entry else [])
+        texts = [*_typed(entry, "all", list, [], where), *([entry["pattern"]] if "pattern" in entry else [])]
         needs = [_pattern(text, spaced, words, where) for text in texts]
-        unless = [_pattern(text, spaced, words, where) for text in entry.get("unless", [])]
+        unless = [_pattern(text, spaced, words, where) for text in _typed(entry, "unless", list, [], where)]
         if any(pattern is None for pattern in needs):
             return None  # the language has no word for it
         return Case(
@@ -519,7 +520,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RuleError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # besides its own error: bytes, numbers without end, deep nesting
         line = re.search(r"at line (\d+)", str(error))
         raise RuleError(f"{path}:{line[1] if line else 1}: not TOML in UTF-8: {error}; correct that line") from error
 
@@ -541,6 +542,20 @@ def _typed(entry: Mapping[str, Any], name: str, kind: type, default: Any, where:
         raise RuleError(f"{where}: {name} = {value!r} is not {kind.__name__}; correct it")
     if isinstance(value, list) and not all(isinstance(item, str) for item in value):
         raise RuleError(f"{where}: {name} holds something that is not text; write a list of lines in quotes")
+    return value
+
+
+def _table(entry: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    value = entry.get(name, {})
+    if not isinstance(value, Mapping):
+        raise RuleError(f"{where}: {name} = {value!r} is not a table; write it under [{name}]")
+    return value
+
+
+def _tables(entry: Mapping[str, Any], name: str, where: str) -> list[Mapping[str, Any]]:
+    value = entry.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise RuleError(f"{where}: {name} = {value!r} is not a list of tables; write each under [[{name}]]")
     return value
 
 

@@ -66,7 +66,7 @@ def load_model(name: str, folder: Path | None = None) -> Model:
     entry = _manifest(folder).get(name)
     if entry is None:
         raise ModelError(f"{folder / 'manifest.json'}: lists no model {name!r}; run textsieve train {name}")
-    path = folder / entry["file"]
+    path = folder / entry["file"]  # beside the manifest: `_manifest` has seen to it
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -79,8 +79,11 @@ def load_model(name: str, folder: Path | None = None) -> Model:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         header = json.loads(arrays.pop(_HEADER).tobytes().decode("utf-8"))
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: not a model file ({error}); run textsieve train {name}") from error
+        if not isinstance(header, dict):
+            raise ValueError("its header is no JSON object")
+    except Exception as error:  # NumPy and zipfile raise many kinds for bytes that are no model, and all say just that
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{path}: not a model file ({reason}); run textsieve train {name}") from error
     return Model(arrays, header)
 
 
@@ -128,9 +131,15 @@ def save_model(
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); install the package again") from error
-    return manifest
+    for entry in manifest.values() if isinstance(manifest, dict) else [None]:
+        file, digest = (entry.get("file"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
+        # A manifest speaks of files beside it, and of no others.
+        is_name = isinstance(file, str) and file == Path(file).name and "\0" not in file
+        if not is_name or not isinstance(digest, str):
+            raise ModelError(f"{path}: an entry without a file beside it and its sha256; install the package again")
+    return dict(manifest)

@@ -146,7 +146,9 @@ def _opened(file: BinaryIO) -> Any:
     try:
         # By columns as they are needed, not all of a row group at once.
         return ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
-    except arrow.ArrowException as error:
+    except (arrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # it is the disk, or the network
         reason = f"not Parquet ({_one_line(error)})"
         raise InputError(reason, remedy="fetch the file again; a cut-off one has no table of contents") from error
 

@@ -671,7 +671,7 @@ def read_record(path: Path, offset: int) -> dict[str, Any]:
 def _record(line: bytes, path: Path, number: int) -> dict[str, Any] | InputError:
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return InputError(f"not JSON ({error})", path=str(path), line=number, remedy="run textsieve run again")
     if isinstance(record, dict) and record.get("schema") == SCHEMA_VERSION:
         return record
