@@ -143,6 +143,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     review.add_argument("--port", type=_whole, default=0, metavar="N", help="of the page (default: any that is free)")
 
+    report = add("report", _report, "make one page of HTML of the results of a run, with samples to read")
+    report.add_argument("results", metavar="OUT", help="folder that textsieve run wrote, or its address")
+    report.add_argument("-o", "--out", required=True, type=Path, metavar="FILE", help="the page")
+    report.add_argument("--log", type=Path, metavar="FILE", help="what run --log-json wrote, for the slowest documents")
+    report.add_argument(
+        "--samples", type=_whole, default=300, metavar="N", help="documents of each kind shown in full (default: 300)"
+    )
+    report.add_argument("--seed", type=int, default=0, metavar="N", help="another one draws other samples (default: 0)")
+    report.add_argument("--force", action="store_true", help="replace a file that is there already")
+
     rules = add("rules", _rules, "list the rules, or check them against their own examples")
     rules.add_argument("--check", action="store_true", help="check every rule's examples; exit 1 if one fails")
     rules.add_argument(
@@ -746,6 +756,32 @@ def _review(options: argparse.Namespace) -> int:
     write_whole(options.export, b"".join(lines))
     print(f"textsieve: decisions about {len(lines):,} documents in {options.export}", file=sys.stderr)
     return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from .progress import Report
+    from .readers import Rejection
+    from .remote import local_copy
+    from .report import build_report
+    from .shards import write_whole
+
+    if options.out.exists() and not options.force:
+        raise UsageError(f"{options.out}: is there already; name another file, or replace it with --force")
+    if not options.out.parent.is_dir():
+        raise UsageError(f"{options.out.parent}: no such folder; make it first")
+    told = Report()
+    with local_copy(options.results) as copy:
+        page = build_report(
+            copy,
+            tell=lambda error: told.reject(Rejection(error)),
+            log=options.log,
+            samples=options.samples,
+            seed=options.seed,
+        )
+    told.say_how_many_more()
+    write_whole(options.out, page)
+    print(f"textsieve: {len(page) / 1e6:,.1f} MB in {options.out}; open it in a browser", file=sys.stderr)
+    return 1 if told.rejections else 0
 
 
 def _rules(options: argparse.Namespace) -> int:

@@ -20,7 +20,17 @@ from .document import Document, Label, Span
 if TYPE_CHECKING:
     from .writers import Summary
 
-__all__ = ["Row", "console_for", "counts_table", "legend", "render", "summary_row", "summary_table"]
+__all__ = [
+    "LABEL_NAMES",
+    "Row",
+    "console_for",
+    "counts_table",
+    "legend",
+    "render",
+    "summary_row",
+    "summary_table",
+    "visible",
+]
 
 _COLOURS: dict[Label, str] = {
     "content": "green",
@@ -29,7 +39,7 @@ _COLOURS: dict[Label, str] = {
     "spam": "yellow",
     "low_quality": "cyan",
 }
-_NAMES: dict[Label, str] = {
+LABEL_NAMES: dict[Label, str] = {
     "content": "content",
     "boilerplate": "boilerplate",
     "ai_padding": "AI padding",
@@ -64,7 +74,7 @@ def legend(document: Document) -> Text:
     """Return two lines that say what the colours and bars mean."""
     labels = Text("  ").join(
         Text(f"{_BARS[document.policy.action(label)]} {name}", Style(color=_COLOURS[label], bold=True))
-        for label, name in _NAMES.items()
+        for label, name in LABEL_NAMES.items()
     )
     deeds = "  ".join(f"{bar} {_DEEDS[action]}" for action, bar in _BARS.items())
     return Text.assemble(labels, "\n", (deeds, "dim"), "\n")
@@ -86,7 +96,7 @@ def _heading(document: Document) -> RenderableType:
     facts = Text()
     facts.append("keep " if verdict.keep else "drop ", "bold green" if verdict.keep else "bold red")
     if verdict.reasons:
-        facts.append(f"({_visible('; '.join(verdict.reasons))}) ")
+        facts.append(f"({visible('; '.join(verdict.reasons))}) ")
     parts = ", ".join(
         _size_of(part.lang, part.text, part.translation_of, part.translation_score) for part in document.parts()
     )
@@ -95,7 +105,7 @@ def _heading(document: Document) -> RenderableType:
         facts.append(f"· removed {removed:,} ", _COLOURS["boilerplate"])
     if flagged:
         facts.append(f"· flagged {flagged:,}", _COLOURS["ai_padding"])
-    return Group(Rule(Text(_visible(document.id) or "document", "bold"), align="left", style="dim"), facts)
+    return Group(Rule(Text(visible(document.id) or "document", "bold"), align="left", style="dim"), facts)
 
 
 def _size_of(lang: str, text: str, original: str | None, score: float | None) -> str:
@@ -143,7 +153,7 @@ class _Block:
 
     def _gutter(self, colour: str) -> list[Text]:
         span = self.spans[0]
-        top = Text(_NAMES[span.label], Style(color=colour, bold=True))
+        top = Text(LABEL_NAMES[span.label], Style(color=colour, bold=True))
         facts = [span.category] if span.category else []
         facts.append(span.lang)
         if span.label != "content":
@@ -157,7 +167,7 @@ class _Block:
         lines: list[Text] = []
         for number, span in enumerate(self.spans):
             text = self.document.text[span.start : span.end]
-            body = Text(_visible(text.strip()), style) if text.strip() else Text("(blank)", "dim italic")
+            body = Text(visible(text.strip()), style) if text.strip() else Text("(blank)", "dim italic")
             lines += body.wrap(console, width, tab_size=4)
             has_blank_line = text[len(text.rstrip()) :].count("\n") > 1
             if has_blank_line and number < len(self.spans) - 1:
@@ -165,11 +175,11 @@ class _Block:
         weak = next((weak for weak in self.document.review or () if weak.start == span.start), None)
         if weak is not None:
             reasons = f" — {'; '.join(weak.reasons)}" if weak.reasons else ""
-            note = f"? {_NAMES[weak.label]} {weak.score:.2f}, to look at{reasons}"
-            lines += Text(_visible(note), "italic dim").wrap(console, width)
+            note = f"? {LABEL_NAMES[weak.label]} {weak.score:.2f}, to look at{reasons}"
+            lines += Text(visible(note), "italic dim").wrap(console, width)
         if span.label != "content":
             reasons = f" — {'; '.join(span.reasons)}" if span.reasons else ""
-            cause = Text(f"↳ {_visible(span.source + reasons)}", "italic dim")
+            cause = Text(f"↳ {visible(span.source + reasons)}", "italic dim")
             lines += cause.wrap(console, width)
         return lines
 
@@ -197,9 +207,9 @@ def summary_row(records: Sequence[Mapping[str, Any]]) -> Row:
     ] or ["none"]
     if not any(record["verdict"]["keep"] for record in records):
         reasons = dict.fromkeys(reason for record in records for reason in record["verdict"]["reasons"])
-        parts.append(f"dropped: {_visible('; '.join(reasons))}")
+        parts.append(f"dropped: {visible('; '.join(reasons))}")
     return Row(
-        _visible(records[0]["parent"]),
+        visible(records[0]["parent"]),
         "\n".join(parts),
         _counts((span["category"] or span["label"], span) for record in records for span in record["removed"]),
         _counts((span["label"], span) for record in records for span in record["flags"]),
@@ -234,7 +244,7 @@ def counts_table(summary: Summary, slowest: Mapping[str, str]) -> Table:
 
 
 def _counted(name: str, count: int | str) -> str:
-    return f"{_visible(name)} {count:,}" if isinstance(count, int) else f"{_visible(name)} {count}"
+    return f"{visible(name)} {count:,}" if isinstance(count, int) else f"{visible(name)} {count}"
 
 
 def _counts(spans: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
@@ -244,10 +254,10 @@ def _counts(spans: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     return "\n".join(f"{name} {count:,}" for name, count in sorted(chars.items())) or "-"
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     r"""Return a text with pictures in place of control characters.
 
-    >>> _visible("a\x1b[2Jb\r\nc")
+    >>> visible("a\x1b[2Jb\r\nc")
     'a␛[2Jb\nc'
     """
     return text.replace("\r\n", "\n").translate(_VISIBLE)
