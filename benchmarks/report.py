@@ -4,45 +4,25 @@
     python -m benchmarks.report --picture           # docs/report.png: the report on the five seeds
 
 The documents are the records of the seeds under other names, on other sites, and removed by more rules than there are.
-Both need Chromium and Playwright (`pip install -e ".[browser]"`); TEXTSIEVE_CHROMIUM names the browser if it is not in
-the path.
+Both need Chromium and Playwright (`pip install -e ".[dev]"`); TEXTSIEVE_CHROMIUM names the browser if it is not in the
+path.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks import ROOT
-
-
-def find_browser() -> str | None:
-    """Return the path of a Chromium, if there is one."""
-    names = (os.environ.get("TEXTSIEVE_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
-    return next((path for name in names if name and (path := shutil.which(name))), None)
-
-
-@contextmanager
-def browser() -> Iterator[Any]:
-    """Yield a headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        yield opened
-        opened.close()
+from tests.browser import open_browser
 
 
 def _textsieve(*arguments: object) -> None:
@@ -93,8 +73,8 @@ def figures(documents: int) -> None:
                 f"{count:,} documents, {size / 1e6:,.0f} MB of records: {cpu_s:.0f} s of CPU time, {said.strip()} MiB, "
                 f"page of {page.stat().st_size / 1e6:.1f} MB"
             )
-        with browser() as opened:
-            tab = opened.new_page()
+        with open_browser() as browser:
+            tab = browser.new_page()
             started = time.monotonic()
             tab.goto(page.as_uri(), wait_until="load")
             print(f"shown and searchable in Chromium after {time.monotonic() - started:.1f} s")
@@ -106,8 +86,8 @@ def picture(target: Path) -> None:
         out, page = Path(folder, "seeds"), Path(folder, "report.html")
         _seeds(out)
         _textsieve("report", out, "-o", page)
-        with browser() as opened:
-            tab = opened.new_page(viewport={"width": 1100, "height": 900})
+        with open_browser() as browser:
+            tab = browser.new_page(viewport={"width": 1100, "height": 900})
             tab.goto(f"{page.as_uri()}#group=flagged%3A+AI+padding")
             tab.locator("mark .tag").first.focus()
             tab.screenshot(path=str(target))

@@ -19,18 +19,25 @@ def chromium() -> str:
 
 
 @contextmanager
-def open_page() -> Iterator["object"]:
-    """Yield a page of a new browser; any error on the page's console fails the test."""
+def open_browser() -> Iterator["object"]:
+    """Yield a new browser."""
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright; pip install 'textsieve[dev]'")
     path = chromium()
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def open_page() -> Iterator["object"]:
+    """Yield a page of a new browser; any error on the page's console fails the test."""
+    with open_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        try:
-            yield page
-        finally:
-            browser.close()
+        yield page
         assert not errors

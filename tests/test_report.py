@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.report import browser, find_browser
 from filter import Config, Policy, Record, pipeline, process
 from filter.command import main
 from filter.readers import Item
 from filter.report import _Draw, shown_pieces
 from filter.writers import part_records
 
+from .browser import open_browser
 from .conftest import cases
 from .toys import by_first_word
 
@@ -274,11 +274,8 @@ def test_draw_does_not_depend_on_the_order_of_records(rng: random.Random, sample
 
 @pytest.fixture(scope="module")
 def chromium():
-    pytest.importorskip("playwright", reason='no Playwright; pip install -e ".[browser]"')
-    if find_browser() is None:
-        pytest.skip("no Chromium; install one, or name it in TEXTSIEVE_CHROMIUM")
-    with browser() as opened:
-        yield opened
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
