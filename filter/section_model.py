@@ -80,6 +80,10 @@ class Reading:
         """Return the numbers of a section's lines among all lines of its document."""
         return list(map(int, self.numbers(found.document)[found.first : found.last]))
 
+    def take(self, documents: Sequence[int]) -> Reading:
+        """Return some documents, given by number in order, without cutting them again."""
+        return self.select([(number, [True] * len(self._parts[number])) for number in documents])
+
     def select(self, chosen: Sequence[tuple[int, Sequence[bool]]]) -> Reading:
         """Return some lines of some documents as documents of their own, without cutting them again.
 
@@ -243,11 +247,15 @@ class Evidence:
 
     def sums(self, lines: Lines, word_grams: Array, shape_grams: Array) -> Floats:
         """Return the sum of each table over each line, one column per table."""
-        columns = []
-        for table, grams in ((self.word, word_grams), (self.shape, shape_grams)):
-            total = sf.running(np.add.reduce([table.take(column, mode="wrap") for column in grams.T]))
-            columns.append(total[lines.last] - total[lines.first])
-        return np.column_stack(columns)
+        return np.column_stack([self.word_sums(lines, word_grams), self.shape_sums(lines, shape_grams)])
+
+    def word_sums(self, lines: Lines, grams: Array) -> Floats:
+        """Return the sum of the weights of words over each line."""
+        return _sums(self.word, lines, grams)
+
+    def shape_sums(self, lines: Lines, grams: Array) -> Floats:
+        """Return the sum of the weights of shapes over each line."""
+        return _sums(self.shape, lines, grams)
 
     def wording(self, reading: Reading, found: Found, limit: int = 3) -> list[str]:
         """Return the words and pairs of words of a section that weigh most for it being machine-written."""
@@ -268,6 +276,11 @@ class Evidence:
         """Return the log odds of each line by itself."""
         mixed: Floats = np.column_stack([sums, lines.words]) @ self.mix
         return mixed
+
+
+def _sums(table: Array, lines: Lines, grams: Array) -> Floats:
+    total = sf.running(np.add.reduce([table.take(column, mode="wrap") for column in grams.T]))
+    return np.asarray(total[lines.last] - total[lines.first])
 
 
 def runs(odds: Sequence[float], costs: Sequence[float]) -> list[tuple[int, int]]:
@@ -351,17 +364,20 @@ class SectionModel:
         lines = reading.lines
         if not len(lines):
             return []
-        sums = self.offers.sums(lines, sf.word_grams(reading.tokens, hide_names=False), reading.shapes)
-        odds = self.offers.odds(lines, sums)
-        kept = np.unique(lines.document[sums[:, 0] > self.settings["look_offer_words"]])
+        words = self.offers.word_sums(lines, sf.word_grams(reading.tokens, hide_names=False))
+        kept = np.unique(lines.document[words > self.settings["look_offer_words"]])
         if not len(kept):
             return []
-        at, part = lines.rows(kept), lines.take(kept)
-        scores = self.offer_trees(sf.offer_features(part, sums[at], odds[at]))
-        shift = -part.starts[:-1]
+        words = words[lines.rows(kept)]
+        # The rest is worked out for the few documents that are worth it.
+        reading = reading.take(kept.tolist())
+        lines = reading.lines
+        sums = np.column_stack([words, self.offers.shape_sums(lines, reading.shapes)])
+        scores = self.offer_trees(sf.offer_features(lines, sums, self.offers.odds(lines, sums)))
+        shift = -lines.starts[:-1]
         return [
             Found(int(kept[d]), int(a + shift[d]), int(b + shift[d]), score, np.zeros(0))
-            for d, a, b, score in self.segment_offers(part, scores)
+            for d, a, b, score in self.segment_offers(lines, scores)
         ]
 
     def segment_offers(self, lines: Lines, scores: Floats) -> list[tuple[int, int, int, float]]:

@@ -37,7 +37,6 @@ _LETTERS = re.compile(r"[^\W_]+")  # and digits
 # Letters of transliterated names by how they sound; vowels and what languages add or leave out tell nothing.
 _SOUNDS = str.maketrans("bpfvwckgqxszjdtlrmn", "PPPPPKKKKKSSSTTRRNN")
 _NO_SOUND = re.compile("[^A-Z]+")
-_REPEATED = re.compile(r"(.)\1+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # a character says as much as three letters
 
@@ -201,20 +200,33 @@ def _keys(token: str) -> tuple[str, ...]:
     A number by its digits; a word by its first letters; a name, or any word of a script without capitals, by its first
     consonants; words that no blanks part by all runs of consonants.
     """
-    from anyascii import anyascii
-
-    latin = str(anyascii(token)).lower()
+    latin = token if token.isascii() else _to_ascii(token)
     if token[0].isdigit():
         return ("#" + "".join(filter(str.isdigit, latin)),)
-    sounds = _REPEATED.sub(r"\1", _NO_SOUND.sub("", latin.translate(_SOUNDS)))
-    if _UNSPACED.match(token) and len(token) > 8:
+    latin = latin.lower()
+    is_spaced = token.isascii() or len(token) <= 8 or not _UNSPACED.match(token)
+    is_cased = token.lower() != token.upper()
+    is_name = not is_cased or token[0].isupper()
+    sounds = _sounds(latin) if is_name or not is_spaced else ""
+    if not is_spaced:
         # Not a set: its order differs from process to process.
         return tuple(dict.fromkeys(f"%{sounds[i : i + 4]}" for i in range(len(sounds) - 3)))
-    is_cased = token.lower() != token.upper()
     keys = [latin[:5]] if is_cased and len(latin) >= 5 else []
-    if not is_cased or token[0].isupper():
+    if is_name:
         keys += [f"%{sounds[:size]}" for size in (3, 4) if len(sounds) >= size]
     return tuple(keys)
+
+
+def _sounds(latin: str) -> str:
+    """Return the consonants of a word, those of one sound as one letter, and no letter twice running."""
+    heard = _NO_SOUND.sub("", latin.translate(_SOUNDS))
+    return "".join([sound for sound, before in zip(heard, f" {heard}", strict=False) if sound != before])
+
+
+def _to_ascii(token: str) -> str:
+    from anyascii import anyascii
+
+    return str(anyascii(token))
 
 
 def _shared(a: Sequence[Sequence[str]], b: Sequence[Sequence[str]]) -> tuple[_Floats, float]:
