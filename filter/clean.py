@@ -455,6 +455,6 @@ def is_spared(text: str, *, first: bool) -> bool:
 
 def _guess(spans: Sequence[Span], i: int, text: str) -> str:
     """Return the category of the nearest line that a rule has marked, else one by the line's length."""
-    near = sorted(range(max(0, i - 3), min(len(spans), i + 4)), key=lambda j: abs(j - i))
+    near = (j for j in (i, i - 1, i + 1, i - 2, i + 2, i - 3, i + 3) if 0 <= j < len(spans))
     known = (spans[j].category for j in near if spans[j].source.startswith("rule:") and spans[j].category)
     return next(known, "navigation" if words_in(text) <= MAX_BETWEEN_WORDS else "related")

@@ -820,6 +820,14 @@ def around(lines: Lines, values: Array, reach: int) -> Floats:
     return mean
 
 
+def _table(columns: Sequence[Array]) -> Floats:
+    """Return columns as one table, without one of twice the precision in between."""
+    table = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
+    for number, column in enumerate(columns):
+        table[:, number] = column
+    return table
+
+
 Feature = Callable[[Lines], Array]
 
 LINE_FEATURES: tuple[Feature, ...] = (
@@ -899,7 +907,7 @@ def dense(lines: Lines) -> Floats:
         columns += [around(lines, own[feature], reach) for reach in (2, 5, 12)]
     columns += [np.log1p(around(lines, lines.chars, reach)) for reach in (2, 5, 12)]
     columns += [around(lines, lines.prose, reach) for reach in (4, 12)]
-    return np.column_stack(columns).astype(np.float32)
+    return _table(columns)
 
 
 def context(lines: Lines, scores: Array) -> Floats:
@@ -920,7 +928,7 @@ def context(lines: Lines, scores: Array) -> Floats:
     weight = lines.chars.astype(np.float64)
     heavy = _between(lines, scores * weight, lines.doc_start, lines.doc_end)
     columns += [_divide(heavy, _between(lines, weight, lines.doc_start, lines.doc_end))]
-    return np.column_stack(columns).astype(np.float32)
+    return _table(columns)
 
 
 def hits(lines: Lines, marked: Array) -> Floats:
@@ -940,7 +948,7 @@ def hits(lines: Lines, marked: Array) -> Floats:
         np.log1p(_between(lines, found, lines.doc_start, here)),
         np.log1p(_between(lines, found, here, lines.doc_end)),
     ]
-    return np.column_stack(columns).astype(np.float32)
+    return _table(columns)
 
 
 def alike(lines: Lines, scores: Array) -> Floats:
@@ -950,7 +958,7 @@ def alike(lines: Lines, scores: Array) -> Floats:
         size = np.bincount(family)[family]
         rest = np.bincount(family, weights=scores)[family] - scores
         columns += [np.log(size), np.where(size > 1, rest / np.maximum(size - 1, 1), -1.0)]
-    return np.column_stack(columns).astype(np.float32)
+    return _table(columns)
 
 
 def stretches(lines: Lines, scores: Array, marked: Array) -> Floats:
@@ -973,7 +981,7 @@ def stretches(lines: Lines, scores: Array, marked: Array) -> Floats:
     columns += [_divide(np.arange(len(lines)) - first[number], np.maximum(size - 1, 1)[number])]
     columns += [np.log1p(number - number[lines.doc_start]), np.log1p(number[lines.doc_end - 1] - number)]
     columns += [mean(np.log1p(lines.chars))]
-    return np.column_stack(columns).astype(np.float32)
+    return _table(columns)
 
 
 def within_body(lines: Lines, scores: Array) -> Floats:
@@ -987,4 +995,4 @@ def within_body(lines: Lines, scores: Array) -> Floats:
     for reach in (3, 8):
         start, end = np.maximum(here - reach, lines.doc_start), np.minimum(here + reach + 1, lines.doc_end)
         columns += [np.log1p(_between(lines, mass, start, here)), np.log1p(_between(lines, mass, here + 1, end))]
-    return np.column_stack(columns).astype(np.float32)
+    return _table(columns)

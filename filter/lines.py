@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,10 @@ Floats = npt.NDArray[np.float32]
 
 # A batch is worked on in pieces whose arrays stay in the processor's cache.
 _CHUNK_CHARS = 200_000
+_LINE_COST = 40  # what a line costs besides its characters, in characters
+_MAX_LINES, _MAX_CHARS = 20_000, 1_000_000
+"""A document of more is judged in windows, so that time and memory stay bounded."""
+_MAX_LINE_CHARS = 20_000  # more of a line makes it no surer
 DOUBTS: Mapping[str, float] = {"gentle": 0.1, "balanced": 0.0, "strict": 0.0}
 """The score below which a rule's hit is left in place, per preset: of such hits, nearly half are genuine text."""
 
@@ -317,19 +322,43 @@ def line_scores(documents_lines: Sequence[Sequence[str]], marked: Sequence[Array
     if [len(lines) for lines in documents_lines] != [len(flags) for flags in marked]:
         raise ValueError("marked needs one flag per line of each document")
     model = _model()
+    windows, flags, counts = _windows(documents_lines, marked)
     scores: list[Floats] = []
-    for start, end in _chunks(documents_lines):
-        lines = Lines(documents_lines[start:end])
-        flags = [np.asarray(flags, dtype=bool) for flags in marked[start:end]]
-        found = model.scores(lines, np.concatenate(flags)) if len(lines) else np.zeros(0, dtype=np.float32)
-        scores += np.split(found, np.cumsum([len(own) for own in flags])[:-1])
-    return scores
+    for start, end in _chunks(windows):
+        lines = Lines(windows[start:end])
+        found = model.scores(lines, np.concatenate(flags[start:end])) if len(lines) else np.zeros(0, dtype=np.float32)
+        scores += np.split(found, np.cumsum([len(own) for own in flags[start:end]])[:-1])
+    each = iter(scores)
+    return [next(each) if count == 1 else np.concatenate([next(each) for _ in range(count)]) for count in counts]
+
+
+def _windows(
+    documents: Sequence[Sequence[str]], marked: Sequence[Array]
+) -> tuple[list[Sequence[str]], list[Array], list[int]]:
+    """Return the documents with long ones cut into windows, the flags of their lines, and how many each has become."""
+    windows: list[Sequence[str]] = []
+    flags: list[Array] = []
+    counts = []
+    for lines, own in zip(documents, marked, strict=True):
+        own = np.asarray(own, dtype=bool)
+        chars = np.cumsum([0, *map(len, lines)])
+        if chars[-1] > _MAX_LINE_CHARS:
+            lines = [line[:_MAX_LINE_CHARS] for line in lines]
+            chars = np.cumsum([0, *map(len, lines)])
+        # A new window begins with the line in which the next million characters, or 20,000 lines, begin.
+        number = np.maximum(chars[:-1] // _MAX_CHARS, np.arange(len(lines)) // _MAX_LINES)
+        edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(lines)]
+        counts.append(len(edges) - 1)
+        for start, end in pairwise(edges):
+            windows.append(lines[start:end])
+            flags.append(own[start:end])
+    return windows, flags, counts
 
 
 def _chunks(documents: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
     start, chars = 0, 0
     for i, lines in enumerate(documents):
-        chars += sum(map(len, lines))
+        chars += sum(map(len, lines)) + _LINE_COST * len(lines)
         if chars >= _CHUNK_CHARS:
             yield start, i + 1
             start, chars = i + 1, 0
