@@ -153,7 +153,6 @@ class _Counts:
     translations: int = 0
     categories: Top = field(default_factory=Top)
     causes: Top = field(default_factory=Top)
-    cause_labels: dict[str, str] = field(default_factory=dict)
     hosts: Top = field(default_factory=Top)
     removed_langs: Top = field(default_factory=Top)
     kept_langs: Top = field(default_factory=Top)
@@ -180,14 +179,14 @@ class _Counts:
             chars = span["end"] - span["start"]
             self.categories.add(span["category"] or span["label"], chars)
             self.removed_langs.add(span["lang"], chars)
-            if text := " ".join(span.get("text", "").split()):
+            text = " ".join(span.get("text", "").split())
+            if any(map(str.isalnum, text)):
                 self.texts.add(f"{text[:_KEY_CHARS]}…" if len(text) > _KEY_CHARS else text)
         for spans, column in ((record["removed"], 0), (record["flags"], 1)):
             for span in spans:
                 chars = span["end"] - span["start"]
-                self.causes.add(span["source"], chars)
-                if len(self.cause_labels) < _MAX_NAMES:
-                    self.cause_labels.setdefault(span["source"], span["label"])
+                # One model decides on several labels.
+                self.causes.add(f"{span['label']} {span['source']}", chars)
                 counts = self.labels.setdefault(span["label"], [0, 0, 0, 0])
                 counts[column * 2] += 1
                 counts[column * 2 + 1] += chars
@@ -439,7 +438,11 @@ def build_report(
         draw.add(record["parent"], groups, int(chars * wide) + 500)
     documents, common = _draw_samples(paths, draw.chosen(_MAX_BYTES))
     rejected = _read_rejected(folder / REJECTED, samples, seed, count_and_tell)
-    data = {**common, "documents": documents, "totals": dict(sorted(counts.groups.items()))}
+    data = {
+        **common,
+        "documents": documents,
+        "totals": dict(sorted(counts.groups.items())) if len(documents) < counts.documents else {},
+    }
     return _page(
         {
             "version": escape(__version__),
@@ -659,7 +662,10 @@ def _overview(summary: Mapping[str, Any], counts: _Counts, unread: int, name: st
         f"<div><dt>{title}</dt><dd><b>{fact}</b> <span>{more}</span></dd></div>" for title, fact, more in facts
     )
     lines = "1 line" if unread == 1 else f"{unread:,} lines"
-    warn = f"<p>{lines} of the results could not be read; the page leaves that out.</p>" if unread else ""
+    warnings = [f"{lines} of the results could not be read; the page leaves that out."] if unread else []
+    if counts.documents != summary["documents"]:
+        warnings.append(f"The run says {summary['documents']:,} documents; the records are of {counts.documents:,}.")
+    warn = "".join(f"<p><strong>{warning}</strong></p>" for warning in warnings)
     policy = "; ".join(f"{_name(label)}: {action}" for label, action in summary["config"].get("policy", {}).items())
     settings = (
         f"<p>Run {_text(name)}. Policy: {escape(policy)}. Preset: {escape(str(summary['config'].get('preset')))}.</p>"
@@ -693,12 +699,9 @@ def _removed(counts: _Counts) -> str:
         if gone and (name != _NO_HOST or len(counts.hosts) > 1)
     ]
     causes = [
-        _Row(
-            _link(name, cause=name),
-            [chars, spans, _name(counts.cause_labels.get(name, ""))],
-            counts.cause_labels.get(name, ""),
-        )
+        _Row(_link(cause, cause=cause), [chars, spans, _name(label)], label)
         for name, (chars, spans) in counts.causes.most(2 * _ROWS)
+        for label, _, cause in [name.partition(" ")]
     ]
     texts = [_Row(_text(name), [times], "boilerplate") for name, (times,) in counts.texts.most() if times > 1]
     return _section(

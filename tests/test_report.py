@@ -232,6 +232,14 @@ def test_altered_offsets_are_found(folder, capsys):
     assert "not an output record (ValueError" in capsys.readouterr().err
 
 
+def test_missing_records_are_noticed(page):
+    (page.parent / "out" / "dropped.jsonl").unlink()
+    main(["report", "out", "-o", "report.html", "--force"])
+    number = 3 + len(HOSTILE) + 120
+    said = f"The run says {number} documents; the records are of {number - 1}."
+    assert said in page.read_text(encoding="utf-8")
+
+
 def test_page_is_not_written_over_or_into_nowhere(page, capsys):
     before = page.read_bytes()
     assert main(["report", "out", "-o", "report.html"]) == 2
