@@ -777,6 +777,7 @@ def _report(options: argparse.Namespace) -> int:
             log=options.log,
             samples=options.samples,
             seed=options.seed,
+            name=options.results.rstrip("/").rpartition("/")[2].strip("."),  # a copy has a name of its own
         )
     told.say_how_many_more()
     write_whole(options.out, page)

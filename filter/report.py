@@ -121,7 +121,7 @@ class _Draw:
     def add(self, parent: str, groups: Iterable[str], size: int) -> None:
         digest = blake2b(f"{self._seed} {parent}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
         drawn = _Drawn(int.from_bytes(digest, "big"), parent, size)
-        for group in groups:
+        for group in groups if self._samples else ():
             heap, members = self._heaps.setdefault(group, []), self._members.setdefault(group, set())
             if parent in members or (len(heap) == self._samples and drawn.rank >= -heap[0][0]):
                 continue
@@ -403,6 +403,7 @@ def build_report(
     log: Path | None = None,
     samples: int = 300,
     seed: int = 0,
+    name: str = "",
 ) -> bytes:
     """Return the page about a finished run; the same results give the same bytes.
 
@@ -412,6 +413,7 @@ def build_report(
         log: what `textsieve run --log-json` wrote, for the slowest documents.
         samples: documents of each kind that are shown in full, at most; fewer if they are long.
         seed: another one draws other samples.
+        name: what the page calls the run, by default as the folder.
 
     Raises:
         UsageError: the folder holds no finished run, or the log is none.
@@ -447,7 +449,9 @@ def build_report(
         {
             "version": escape(__version__),
             "sections": "\n".join(
-                section for section in _sections(summary, counts, rejected, slowest, unread, folder.name) if section
+                section
+                for section in _sections(summary, counts, rejected, slowest, unread, name or folder.resolve().name)
+                if section
             ),
             "data": _script_json(data),
         }

@@ -7,7 +7,7 @@ import shutil
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filter import Config, Policy, Record, pipeline, process
@@ -145,12 +145,22 @@ def test_every_format_gives_the_same_page(page, options):
     assert (page.parent / "other.html").read_bytes() == page.read_bytes()
 
 
+def test_run_at_an_address_gives_the_same_page(page):
+    fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").put(str(page.parent / "out"), "/report/out", recursive=True)
+    assert main(["report", "memory://report/out", "-o", "other.html"]) == 0
+    assert (page.parent / "other.html").read_bytes() == page.read_bytes()
+    assert 'Run <bdi dir="auto">out</bdi>' in page.read_text(encoding="utf-8")
+
+
 def test_samples_are_few_and_another_seed_draws_others(page):
     found = []
     for seed in ("0", "0", "1"):
         main(["report", "out", "-o", "few.html", "--samples", "2", "--seed", seed, "--force"])
         found.append([doc["id"] for doc in data_of(page.parent / "few.html")["documents"]])
     assert found[0] == found[1] != found[2]
+    assert main(["report", "out", "-o", "few.html", "--samples", "0", "--force"]) == 0
+    assert data_of(page.parent / "few.html")["documents"] == []
     assert len(found[0]) <= 2 * 8
 
 
@@ -267,6 +277,7 @@ def test_pieces_are_the_text(text, policy):
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 5))
+@settings(max_examples=20)
 def test_draw_does_not_depend_on_the_order_of_records(rng: random.Random, samples):
     records = [(f"d{n // 2}", {"even" if n % 4 < 2 else "odd", "all"}, 10) for n in range(60)]
 
