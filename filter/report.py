@@ -352,18 +352,14 @@ class _Samples:
         first = records[0]
         source = first["source"]
         langs = {record["id"]: record["lang"] for record in records}
-        groups = set().union(*map(_groups, records))
+        groups = set().union(*(record["groups"] for record in records))
         groups -= {"nothing marked"} if len(groups) > 1 else set()
         pieces: list[list[Any]] = []
-        room = _MAX_CHARS
         for start, end, lang, text, kind, mark in shown_pieces(records):
-            if room <= 0:
-                pieces.append([start, first["parent_chars"], "", "", "cut"])
+            if start >= _MAX_CHARS:
                 break
-            if len(text) > room:
-                end, text = start + room, text[:room]
-            room -= len(text)
-            piece: list[Any] = [start, end, lang, visible(text), kind]
+            end = min(end, _MAX_CHARS)
+            piece: list[Any] = [start, end, lang, visible(text[: end - start]), kind]
             if mark is not None:
                 facts = (
                     _name(mark["label"]),
@@ -374,6 +370,8 @@ class _Samples:
                 key = json.dumps(facts, ensure_ascii=False)
                 piece += [self.marks.setdefault(key, len(self.marks)), mark["score"]]
             pieces.append(piece)
+        if first["parent_chars"] > _MAX_CHARS:
+            pieces.append([_MAX_CHARS, first["parent_chars"], "", "", "cut"])
         return {
             "id": visible(first["parent"]),
             "url": visible(first["url"] or ""),
@@ -385,13 +383,13 @@ class _Samples:
             "parts": [
                 [
                     record["lang"],
-                    len(record["text"]),
+                    record["chars"],
                     langs.get(record["translation_of"], ""),
                     record["verdict"]["keep"],
                 ]
                 for record in records
             ],
-            "groups": sorted(self.groups.setdefault(group, len(self.groups)) for group in groups),
+            "groups": sorted(self.groups.setdefault(group, len(self.groups)) for group in sorted(groups)),
             "pieces": pieces,
         }
 
@@ -458,17 +456,32 @@ def build_report(
     )
 
 
+def _head(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a sample shows of a record: a document may be a thousand times as long."""
+    kept = [[start, min(end, _MAX_CHARS)] for start, end in record["kept"] if start < _MAX_CHARS]
+    removed = [
+        {**span, "text": span["text"][:_MAX_CHARS]} if "text" in span else span
+        for span in record["removed"]
+        if span["start"] < _MAX_CHARS
+    ]
+    marks = {
+        name: [span for span in record.get(name, ()) if span["start"] < _MAX_CHARS] for name in ("flags", "review")
+    }
+    text = record["text"][: sum(end - start for start, end in kept)]
+    facts = {"groups": _groups(record), "chars": len(record["text"]), "meta": None}
+    return {**record, **facts, **marks, "kept": kept, "removed": removed, "text": text}
+
+
 def _draw_samples(paths: list[Path], chosen: Mapping[str, int]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for record in _records(paths, lambda error: None):  # it has been told
         if record["parent"] in chosen:
-            record["meta"] = None  # not shown, and may be large
-            found.setdefault(record["parent"], []).append(record)
+            found.setdefault(record["parent"], []).append(_head(record))
     made = _Samples()
     documents = []
     size = 0
     for parent in sorted(found, key=lambda parent: chosen[parent]):
-        document = made.document(sorted(found.pop(parent), key=lambda record: (record["kept"] or [[0]])[0][0]))
+        document = made.document(sorted(found.pop(parent), key=lambda one: (one["kept"][:1], one["id"])))
         # What was set aside for it was a guess; a page of a few megabytes more than that must not come of it.
         size += len(_script_json(document).encode("utf-8", "replace"))
         if size > _MAX_BYTES:

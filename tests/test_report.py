@@ -1,9 +1,12 @@
 import base64
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -17,7 +20,7 @@ from filter.report import _Draw, shown_pieces
 from filter.writers import part_records
 
 from .browser import open_browser
-from .conftest import cases
+from .conftest import ROOT, cases
 from .toys import by_first_word
 
 HOSTILE = [
@@ -145,6 +148,14 @@ def test_every_format_gives_the_same_page(page, options):
     assert (page.parent / "other.html").read_bytes() == page.read_bytes()
 
 
+def test_page_does_not_depend_on_the_seed_of_hashes(page):
+    for seed in ("1", "2"):
+        command = [sys.executable, "-m", "filter", "report", "out", "-o", f"{seed}.html"]
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        subprocess.run(command, check=True, cwd=page.parent, env=environment)
+        assert (page.parent / f"{seed}.html").read_bytes() == page.read_bytes()
+
+
 def test_run_at_an_address_gives_the_same_page(page):
     fsspec = pytest.importorskip("fsspec")
     fsspec.filesystem("memory").put(str(page.parent / "out"), "/report/out", recursive=True)
@@ -173,9 +184,13 @@ def test_page_stays_small_whatever_the_documents(folder, monkeypatch):
     (folder / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
     main(["run", "in.jsonl", "-o", "out", "--jobs", "0"])
     main(["report", "out", "-o", "report.html"])
-    documents = data_of(folder / "report.html")["documents"]
+    data = data_of(folder / "report.html")
+    documents = data["documents"]
     assert 0 < len(documents) < 20
-    assert all(doc["pieces"][-1][4] == "cut" for doc in documents)
+    for doc in documents:
+        assert [piece[:2] + piece[4:] for piece in doc["pieces"]] == [[0, 3000, "kept"], [3000, 8009, "cut"]]
+        assert len(doc["pieces"][0][3]) == 3000
+        assert [data["groups"][group] for group in doc["groups"]] == ["removed: advertising"]  # behind the cut
     assert (folder / "report.html").stat().st_size < 60_000
 
 
