@@ -14,7 +14,17 @@ __all__ = ["ConfigError", "InputError", "ModelError", "RuleError", "TextsieveErr
 
 
 class TextsieveError(Exception):
-    """Base of the package's own errors; its text is one line that names the input, the place and the remedy."""
+    r"""Base of the package's own errors; its text is one line that names the input, the place and the remedy.
+
+    Names of files and the words of parsers may hold anything: what a terminal would obey, or show in another place
+    than it stands in, is escaped.
+
+    >>> str(TextsieveError("a\x1b[2J\n\u202e.txt: no such file; check the name"))
+    'a\\x1b[2J\\n\\u202e.txt: no such file; check the name'
+    """
+
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().__str__())
 
 
 class ConfigError(TextsieveError):
