@@ -180,7 +180,7 @@ def _with_marks(document: Document, marks: Sequence[Mark | None]) -> Document:
             spans.append(replace(span, label="content", score=0.0, source="default", category="", reasons=()))
         else:
             label, category, score, source, reason = found
-            spans.append(replace(span, label=label, category=category, score=score, source=source, reasons=(reason,)))
+            spans.append(Span(span.start, span.end, label, span.lang, score, source, category, (reason,)))
     return replace(document, spans=tuple(spans))
 
 
