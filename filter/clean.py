@@ -62,6 +62,7 @@ _DATE = re.compile(
 )
 _MORE_CAREFUL: dict[Preset, Preset] = {"gentle": "gentle", "balanced": "gentle", "strict": "balanced"}
 _STRUCTURE = "rule:structure/"
+_LEARNED_REASONS = ("Its wording, shape and neighbours are those of boilerplate.",)
 _OWN_SOURCES = ("default", "repeat", "model:lines", "rule:")
 
 
@@ -418,16 +419,14 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
     judged = []
     for document, own, scores, hits in zip(documents, texts, line_scores(texts, known), known, strict=True):
         spans = list(document.spans)
+        by_rule = [span.category if span.source.startswith("rule:") else "" for span in spans]
         limit = stricter if any(span.source.startswith("site:") for span in spans) else usual
         for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
-            if spans[i].source == "default" and not is_spared(own[i], first=i == 0):
-                spans[i] = replace(
-                    spans[i],
-                    label="boilerplate",
-                    category=_guess(document.spans, i, own[i]),
-                    score=round(float(scores[i]), 4),
-                    source="model:lines",
-                    reasons=("Its wording, shape and neighbours are those of boilerplate.",),
+            span = spans[i]
+            if span.source == "default" and not is_spared(own[i], first=i == 0):
+                category, score = _guess(by_rule, i, own[i]), round(float(scores[i]), 4)
+                spans[i] = Span(
+                    span.start, span.end, "boilerplate", span.lang, score, "model:lines", category, _LEARNED_REASONS
                 )
         for i in np.flatnonzero((np.asarray(scores) < doubt) & hits).tolist():
             if is_doubtful(spans[i]) and spans[i].source.split(":", 1)[1].split("/", 1)[0] not in own_packs:
@@ -453,8 +452,10 @@ def is_spared(text: str, *, first: bool) -> bool:
     return words <= MAX_DATE_WORDS and _DATE.fullmatch(text) is not None
 
 
-def _guess(spans: Sequence[Span], i: int, text: str) -> str:
+def _guess(by_rule: Sequence[str], i: int, text: str) -> str:
     """Return the category of the nearest line that a rule has marked, else one by the line's length."""
-    near = (j for j in (i, i - 1, i + 1, i - 2, i + 2, i - 3, i + 3) if 0 <= j < len(spans))
-    known = (spans[j].category for j in near if spans[j].source.startswith("rule:") and spans[j].category)
-    return next(known, "navigation" if words_in(text) <= MAX_BETWEEN_WORDS else "related")
+    near = by_rule[max(0, i - 3) : i + 4]
+    if any(near):
+        nearest = (j for j in (i, i - 1, i + 1, i - 2, i + 2, i - 3, i + 3) if 0 <= j < len(by_rule))
+        return next(filter(None, map(by_rule.__getitem__, nearest)))
+    return "navigation" if words_in(text) <= MAX_BETWEEN_WORDS else "related"
