@@ -348,7 +348,8 @@ Pages of six collections. trafilatura only extracts; it is what textsieve uses f
 
 `textsieve --help` takes {help:.2f} s of CPU time, the first document {first:.1f} s.
 
-How time and memory grow with the length of a document and with their number: [growth](growth.md).
+How time and memory grow with the length of a document and with their number is measured by
+`python -m benchmarks.growth`.
 """
 
 
