@@ -76,7 +76,7 @@ def test_phrases_that_no_rule_was_written_from_are_found(category: str) -> None:
     assert len(missed) <= (1 - MIN_RECALL) * len(rows), missed
 
 
-@pytest.mark.parametrize(("half", "least"), [("seen", 0.9), ("held", 0.64)])
+@pytest.mark.parametrize(("half", "least"), [("seen", 0.9), ("held", 0.8)])
 def test_phrases_of_other_software_are_found_in_every_language(half: str, least: float) -> None:
     lines = (Path(__file__).parent / "cases" / "phrases_held.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if row["half"] == half]
