@@ -136,6 +136,25 @@ def build_parser() -> argparse.ArgumentParser:
     )
     restore.add_argument("-o", "--out", type=Path, metavar="DIR", help="where to write them (default: OUT/restored)")
 
+    serve = add("serve", _serve, "answer documents over HTTP, for pipelines in other languages")
+    serve.add_argument("--host", default="127.0.0.1", metavar="NAME", help="where to listen (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_whole, default=8000, metavar="N", help="default: 8000; 0 for any that is free")
+    serve.add_argument("--jobs", type=_whole, default=1, metavar="N", help="worker processes (default: 1)")
+    serve.add_argument(
+        "--max-mb", type=_megabytes, default=64.0, metavar="N", help="size of a request, unpacked (default: 64)"
+    )
+    serve.add_argument(
+        "--max-requests", type=_whole, default=64, metavar="N", help="requests worked on at a time (default: 64)"
+    )
+    serve.add_argument(
+        "--stop-s",
+        type=float,
+        default=30.0,
+        metavar="N",
+        help="how long they may take to end when stopped (default: 30)",
+    )
+    _add_config(serve)
+
     review = add("review", _review, "look at the least sure marks of a run in a browser, and decide on them")
     review.add_argument("results", type=Path, metavar="OUT", help="folder that textsieve run wrote")
     review.add_argument(
@@ -736,6 +755,14 @@ def _restore(options: argparse.Namespace) -> int:
                 print(f"textsieve: {result}", file=sys.stderr)
     print(f"{written:,} restored to {folder}, {failed:,} not", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from .serve import Limits, serve
+
+    limits = Limits(round(options.max_mb * 1e6), max(1, options.max_requests), stop_s=options.stop_s)
+    serve(_config(options), limits, host=options.host, port=options.port, jobs=max(1, options.jobs))
+    return 0
 
 
 def _review(options: argparse.Namespace) -> int:

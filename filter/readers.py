@@ -31,7 +31,7 @@ from .document import Record
 from .errors import InputError, UsageError
 from .remote import find, is_remote, open_remote
 
-__all__ = ["KINDS", "MAX_RAW_CHARS", "STDIN", "Fields", "Item", "Kind", "Piece", "Reader", "Rejection"]
+__all__ = ["KINDS", "MAX_RAW_CHARS", "STDIN", "Fields", "Item", "Kind", "Piece", "Reader", "Rejection", "loads"]
 
 Kind = Literal["text", "html", "jsonl", "csv", "tsv", "parquet", "warc"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -477,16 +477,17 @@ class Reader:
                 line = line.removeprefix(_BOM) if number == 1 else line
                 if line.strip():
                     is_empty = False
-                    yield self._parse(line, path, number)
+                    yield self.parse(line, path, number)
         except BROKEN as error:
             yield Rejection(broken(error, path, number + 1))
         else:
             if is_empty:
                 yield Rejection(InputError("the file is empty", path=path, remedy="remove it, or fetch it again"))
 
-    def _parse(self, line: bytes, path: str, number: int) -> Item | Rejection:
+    def parse(self, line: bytes, path: str, number: int) -> Item | Rejection:
+        """Return the record in a line of JSONL, or why there is none."""
         try:
-            fields = _loads(line)
+            fields = loads(line)
             record, given_id = self.record(fields, f"{_stem(path)}:{number}")
         except InputError as error:
             raw = line.decode("utf-8", "replace").rstrip("\r\n")
@@ -735,7 +736,7 @@ def _display(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _loads(line: bytes) -> Any:
+def loads(line: bytes) -> Any:
     """Return the JSON value on a line; numbers keep every digit, and NaN is accepted as Python writes it.
 
     Raises:
