@@ -2,7 +2,8 @@
 
 Decisions are read from files of hand-labelled spans, which `textsieve review --export` writes and `textsieve evaluate`
 reads them. A decision belongs to a document with the same text, wherever that comes from. In a document that has the
-same id and another text, it belongs to where the same words stand, if there is no doubt which they are.
+same id and another text, it belongs to where the same words stand, if there is no doubt which they are. And what was
+decided to be boilerplate, or content, is so on every page of its site where the same line stands.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .document import Document, Label, Span
+from .segment import line_bounds
 
 if TYPE_CHECKING:
     from .config import Config
     from .evaluation import GoldDocument, GoldSpan
 
-__all__ = ["SOURCE", "Decisions", "honour", "load_decisions", "text_digest"]
+__all__ = ["SOURCE", "Decisions", "decide", "honour", "load_decisions", "text_digest"]
 
 SOURCE = "review"
 _REASON = "A person decided so."
@@ -28,13 +30,18 @@ _SHORT_WORDS = 6
 
 
 class Decisions(NamedTuple):
-    """Reviewed documents, by the SHA-256 of their text and by their id; the last one read comes first."""
+    """Reviewed documents, by the SHA-256 of their text and by their id; reviewed lines by site, as profiles key them.
+
+    The last one read counts; a line that was decided on both ways on one site is left out.
+    """
 
     by_text: dict[str, tuple[GoldSpan, ...]]
     by_id: dict[str, GoldDocument]
+    by_site: dict[str, dict[str, GoldSpan | None]]
 
     def of(self, document: Document) -> Iterator[tuple[int, int, GoldSpan]]:
-        """Yield what was decided of a document: start and end in its text, and the decision."""
+        """Yield what was decided of a document: start and end in its text, and the decision; the later ones count."""
+        yield from self._of_site(document)
         exact = self.by_text.get(text_digest(document.text)) if self.by_text else None
         if exact is not None:
             yield from ((span.start, span.end, span) for span in exact)
@@ -45,6 +52,40 @@ class Decisions(NamedTuple):
                 start = _place(words, reviewed.text, span.start, document.text)
                 if start is not None:
                     yield start, start + len(words), span
+
+    def _of_site(self, document: Document) -> Iterator[tuple[int, int, GoldSpan]]:
+        if not self.by_site:
+            return
+        from .profiles import host_of, line_keys
+
+        known = self.by_site.get(host_of(document))
+        if not known:
+            return
+        bounds = list(line_bounds(document.text))
+        for (start, end), key in zip(bounds, line_keys([document.text[a:b] for a, b in bounds]), strict=True):
+            decision = known.get(key) if key else None
+            if decision is not None:
+                yield start, end, decision
+
+    def add(self, gold: GoldDocument) -> None:
+        """Take in the decisions about one document."""
+        from .profiles import host_of, line_keys
+
+        self.by_text[text_digest(gold.text)] = gold.spans
+        if gold.id:
+            self.by_id[gold.id] = gold
+        host = host_of(Document("", url=gold.url)) if gold.url else ""
+        if not host:
+            return
+        lines = self.by_site.setdefault(host, {})
+        bounds = list(line_bounds(gold.text))
+        for span in gold.spans:
+            if span.label not in ("boilerplate", "content"):
+                continue
+            inside = [gold.text[a:b] for a, b in bounds if span.start <= a and b <= span.end]
+            for key in filter(None, line_keys(inside)):
+                before = lines.get(key, span)
+                lines[key] = span if before is not None and before.label == span.label else None
 
 
 def text_digest(text: str) -> str:
@@ -80,13 +121,11 @@ def load_decisions(paths: tuple[str, ...]) -> Decisions:
     from .errors import ConfigError, UsageError
     from .evaluation import read_gold
 
-    decisions = Decisions({}, {})
+    decisions = Decisions({}, {}, {})
     for path in paths:
         try:
             for gold in read_gold(Path(path)):
-                decisions.by_text[text_digest(gold.text)] = gold.spans
-                if gold.id:
-                    decisions.by_id[gold.id] = gold
+                decisions.add(gold)
         except UsageError as error:
             raise ConfigError(str(error)) from error
     return decisions
@@ -102,7 +141,11 @@ def honour(documents: Sequence[Document], config: Config) -> list[Document]:
     """
     if not config.decisions:
         return list(documents)
-    decisions = load_decisions(config.decisions)
+    return decide(documents, load_decisions(config.decisions))
+
+
+def decide(documents: Sequence[Document], decisions: Decisions) -> list[Document]:
+    """Return the documents as `honour` does, with given decisions."""
     return [_decided(document, list(decisions.of(document))) for document in documents]
 
 

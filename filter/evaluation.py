@@ -42,6 +42,7 @@ class GoldDocument(NamedTuple):
     id: str
     text: str
     spans: tuple[GoldSpan, ...]
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,8 @@ def read_gold(path: Path) -> Iterator[GoldDocument]:
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             hint = "each line needs id, spans with start, end and label, and text or <id>.txt beside it"
             raise UsageError(f"{path}:{number}: not a gold document ({error}); {hint}") from error
-        yield GoldDocument(str(row.get("id", "")), text, spans)
+        url = row.get("url")
+        yield GoldDocument(str(row.get("id", "")), text, spans, url if isinstance(url, str) else None)
 
 
 def _gold_span(row: Mapping[str, Any], chars: int) -> GoldSpan:

@@ -73,6 +73,25 @@ def test_in_another_text_of_the_same_id_a_decision_goes_by_its_words(tmp_path, n
     assert labels(process(Record(id="y", text=new), config)) == []
 
 
+def test_a_line_that_was_decided_on_is_known_on_the_other_pages_of_its_site(tmp_path):
+    rows = [
+        {"id": "1", "url": "https://a.example/1", "text": "AD 1 two\nEN Menu\nEN So\n", "spans": []},
+        {"id": "2", "url": "https://a.example/2", "text": "EN So\n", "spans": []},
+    ]
+    rows[0]["spans"] = [
+        stretch(rows[0]["text"], "AD 1 two", "content"),
+        stretch(rows[0]["text"], "EN Menu", "boilerplate", category="navigation"),
+        stretch(rows[0]["text"], "EN So", "boilerplate"),
+    ]
+    rows[1]["spans"] = [stretch("EN So\n", "EN So", "content")]
+    config = gold(tmp_path / "g.jsonl", *rows)
+    text = "AD 7 two\nEN  menu\nEN So\nAD other\n"
+    found = labels(process(Record(id="x", text=text, url="https://www.a.example/3"), config))
+    assert found == [("AD 7 two", "content", "review"), ("EN  menu", "boilerplate", "review")]
+    assert labels(process(Record(id="x", text=text, url="https://b.example/3"), config)) == []
+    assert labels(process(Record(id="x", text=text), config)) == []
+
+
 def test_the_last_file_counts(tmp_path):
     row = {"id": "x", "text": TEXT}
     first = gold(tmp_path / "a.jsonl", {**row, "spans": [stretch(TEXT, "EN One", "spam")]})
