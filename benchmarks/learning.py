@@ -96,7 +96,7 @@ def chart(rows: dict[int, dict[str, float]], sites: int) -> str:
         f'<text x="{x:.1f}" y="{base + 20}" text-anchor="middle">{lines}</text>'
         for (x, y), (lines, row) in zip(places, rows.items(), strict=True)
     )
-    title = f"F1 on the other pages of a site, by lines reviewed ({sites} sites)"
+    title = f"F1 on the other pages of a site, by lines reviewed ({sites} sites and views)"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" '
         f'font-size="12"><rect width="{width}" height="{height}" fill="white"/>'

@@ -584,12 +584,12 @@ def serve(config: Config, limits: Limits, *, host: str = "127.0.0.1", port: int 
         from starlette.applications import Starlette  # noqa: F401
     except ImportError as error:
         raise UsageError(f"serve needs {error.name}; pip install 'textsieve[serve]'") from error
+    # Mistakes in the configuration are said now, not to the first who asks.
+    answer_in_child([(b'{"text": "Good morning."}', 1)], config)
     try:
         listener = socket.create_server((host, port), backlog=512)
     except OSError as error:
         raise UsageError(f"{host}:{port}: {error.strerror}; name another with --host and --port") from error
-    # Mistakes in the configuration are said now, not to the first who asks.
-    answer_in_child([(b'{"text": "Good morning."}', 1)], config)
     engine = Engine(config, jobs, limits.max_waiting_bytes)
     print(f"textsieve: serving on http://{host}:{listener.getsockname()[1]}", file=sys.stderr, flush=True)
     settings = uvicorn.Config(

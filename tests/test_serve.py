@@ -209,22 +209,24 @@ def test_a_mistake_in_the_configuration_is_said_at_the_start(capsys):
     assert "none.toml" in capsys.readouterr().err
 
 
-def test_what_the_description_says_holds_for_made_up_requests(service):
-    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis; pip install 'textsieve[dev]'")
+def _checked(operation):
     from hypothesis import HealthCheck, given, settings
 
+    checked = []
+
+    @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+    @given(case=operation.as_strategy())
+    def check(case):
+        case.call_and_validate(timeout=60)
+        checked.append(case)
+
+    check()
+    return checked
+
+
+def test_what_the_description_says_holds_for_made_up_requests(service):
+    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis; pip install 'textsieve[dev]'")
     schema = schemathesis.openapi.from_dict(openapi())
     schema.config.base_url = str(service.base_url)
-    for operation in (found.ok() for found in schema.get_all_operations()):
-        checked = []
-
-        @settings(
-            max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-        )
-        @given(case=operation.as_strategy())
-        def check(case, checked=checked):
-            case.call_and_validate(timeout=30)
-            checked.append(case)
-
-        check()
-        assert checked
+    for found in schema.get_all_operations():
+        assert _checked(found.ok())
