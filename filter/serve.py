@@ -40,6 +40,8 @@ __all__ = ["Answer", "Engine", "FullError", "Limits", "app", "openapi", "serve"]
 _START_LIMIT_S = 120.0
 _MAX_IN_FLIGHT = 256
 _RETRY_S = "1"
+_FIRST = (b'{"text": "Good morning."}', 1)
+"""A document that has all models loaded."""
 _CHUNK = 1 << 18
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
@@ -146,9 +148,7 @@ class Engine:
                 thread.join()
 
     def _work(self) -> None:
-        child = Child()
-        with suppress(ChildDiedError, OutOfTimeError):  # if it cannot even do nothing, the first document says so
-            child.call(answer_in_child, ([], self._config), _START_LIMIT_S)
+        child = self._started()
         is_last = False
         while not is_last:
             batch: list[_Waiting] = []
@@ -171,6 +171,16 @@ class Engine:
                 child = self._answer(child, batch)
         child.end()
 
+    def _started(self) -> Child:
+        """Return a new child with its models loaded, so that this does not count against a document's time."""
+        child = Child()
+        try:
+            child.call(answer_in_child, ([_FIRST], self._config), _START_LIMIT_S)
+        except (ChildDiedError, OutOfTimeError):  # the first document will say so
+            child.end()
+            child = Child()
+        return child
+
     def _forget(self, waiting: _Waiting) -> None:
         with self._lock:
             self.waiting_bytes -= len(waiting.line)
@@ -181,7 +191,7 @@ class Engine:
             answers = child.call(answer_in_child, (lines, self._config), self._config.document_timeout_s)
         except (ChildDiedError, OutOfTimeError) as error:
             child.end()
-            child = Child()
+            child = self._started()
             self.counts["restarts"] += 1
             if len(batch) > 1:
                 for waiting in batch:
@@ -585,7 +595,7 @@ def serve(config: Config, limits: Limits, *, host: str = "127.0.0.1", port: int 
     except ImportError as error:
         raise UsageError(f"serve needs {error.name}; pip install 'textsieve[serve]'") from error
     # Mistakes in the configuration are said now, not to the first who asks.
-    answer_in_child([(b'{"text": "Good morning."}', 1)], config)
+    answer_in_child([_FIRST], config)
     try:
         listener = socket.create_server((host, port), backlog=512)
     except OSError as error:

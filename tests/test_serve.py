@@ -182,7 +182,7 @@ def _deadly(lines, config):
 
 def test_a_document_that_kills_or_hangs_is_answered_as_such_and_the_others_too(monkeypatch):
     monkeypatch.setattr("filter.serve.answer_in_child", _deadly)
-    engine = Engine(Config(document_timeout_s=20.0))
+    engine = Engine(Config(document_timeout_s=60.0))
     lines = [b'{"text": "One."}', b'{"text": "KILL"}', b'{"text": "Two."}']
     answers = [engine.submit(line, number) for number, line in enumerate(lines, 1)]
     engine.start()
@@ -207,26 +207,3 @@ def test_a_missing_extra_is_named(monkeypatch, capsys):
 def test_a_mistake_in_the_configuration_is_said_at_the_start(capsys):
     assert main(["serve", "--port", "0", "--rules", "none.toml"]) == 2
     assert "none.toml" in capsys.readouterr().err
-
-
-def _checked(operation):
-    from hypothesis import HealthCheck, given, settings
-
-    checked = []
-
-    @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-    @given(case=operation.as_strategy())
-    def check(case):
-        case.call_and_validate(timeout=60)
-        checked.append(case)
-
-    check()
-    return checked
-
-
-def test_what_the_description_says_holds_for_made_up_requests(service):
-    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis; pip install 'textsieve[dev]'")
-    schema = schemathesis.openapi.from_dict(openapi())
-    schema.config.base_url = str(service.base_url)
-    for found in schema.get_all_operations():
-        assert _checked(found.ok())
