@@ -26,6 +26,7 @@ __all__ = [
     "dense",
     "hits",
     "known_words",
+    "strangeness",
     "stretches",
     "within_body",
 ]
@@ -35,6 +36,9 @@ Floats = npt.NDArray[np.float32]
 
 # Planes above the third hold no letters of living scripts; their code points count as "other".
 _TABLE = 0x30000
+_HANGUL = (0xAC00, 0xD7A4)
+_WIDE_LETTERS = 3
+_SENTENCE_WORDS = 6
 # What stands for the distance to something that is not there, in logarithms of lines.
 _FAR = 6.0
 _GOLDEN32 = np.uint32(0x9E3779B1)
@@ -84,8 +88,8 @@ def _tables() -> tuple[Array, Array]:
     for start, end in blocks:
         classes[start:end] = _CLASS["ideograph"]
         done[start:end] = True
-    classes[0xAC00:0xD7A4] = _CLASS["lower"]
-    done[0xAC00:0xD7A4] = True
+    classes[slice(*_HANGUL)] = _CLASS["lower"]
+    done[slice(*_HANGUL)] = True
     done[0xD800:0xF900] = True
     done[0x1FB00:] = True
     for code in np.flatnonzero(~done).tolist():
@@ -173,10 +177,10 @@ class Lines:
 
     def forget_characters(self) -> None:
         """Drop the arrays of characters and words; what is left serves whatever is not about one line alone."""
-        kept = {"texts", "doc", "doc_start", "doc_end", "chars", "prose", "families"}
-        for name in ("prose", "families"):
-            getattr(self, name)  # made now, while there are characters
-        for name in set(self.__dict__) - kept:
+        made = ("prose", "families", "cost", "words", "spaced_words", "is_sentence")
+        for name in made:
+            getattr(self, name)  # while there are characters
+        for name in set(self.__dict__) - {"texts", "doc", "doc_start", "doc_end", "chars", *made}:
             del self.__dict__[name]
 
     @cached_property
@@ -249,10 +253,25 @@ class Lines:
         return value ^ (value >> np.uint64(32))
 
     @cached_property
+    def spaced_words(self) -> Array:
+        """Words per line, those of scripts without spaces aside."""
+        return np.bincount(self.word_line, minlength=len(self))
+
+    @cached_property
     def words(self) -> Floats:
         """Words per line; where a script puts no spaces, 1.7 characters count as a word."""
-        spaced = np.bincount(self.word_line, minlength=len(self))
-        return (spaced + self.count("ideograph") / 1.7).astype(np.float32)
+        return (self.spaced_words + self.count("ideograph") / 1.7).astype(np.float32)
+
+    @cached_property
+    def is_sentence(self) -> Array:
+        """Whether each line ends like a sentence and has the words for one."""
+        return np.asarray(_stops(self) & (self.words >= _SENTENCE_WORDS))
+
+    @cached_property
+    def cost(self) -> Floats:
+        """What losing each line costs, in Latin letters: a character or syllable of East Asia says as much as three."""
+        syllables = np.bincount(self.line[(self.raw >= _HANGUL[0]) & (self.raw < _HANGUL[1])], minlength=len(self))
+        return (self.chars + (_WIDE_LETTERS - 1) * (self.count("ideograph") + syllables)).astype(np.float32)
 
     @cached_property
     def prose(self) -> Array:
@@ -411,6 +430,19 @@ def known_words(lines: Lines, known: Array) -> Floats:
     slots = word_slots(lines, known)
     flags = (known[slots >> 3] >> (slots & 7).astype(np.uint8)) & 1
     return lines.share(flags)
+
+
+def strangeness(lines: Lines, known: Array) -> Floats:
+    """Return the share of each line's words that no model has learned from, doubled where the line is a sentence.
+
+    Words of scripts without spaces are strange all of them; a line without words is not.
+
+    Args:
+        lines: the batch.
+        known: the share of its spaced words that are known, see `known_words`.
+    """
+    strange = np.where(lines.words > 0, 1.0 - _divide(known * lines.spaced_words, lines.words), 0.0)
+    return (strange * (1 + lines.is_sentence)).astype(np.float32)
 
 
 def word_slots(lines: Lines, known: Array) -> Array:

@@ -27,6 +27,7 @@ from .features import (
     dense,
     hits,
     known_words,
+    strangeness,
     stretches,
     within_body,
 )
@@ -177,6 +178,8 @@ class LineModel:
         discount: how much surer one must be of a long line: the logit falls by this for each factor e in length.
         free_chars: up to this length nothing is taken off.
         max_lost_share: how much of a document's genuine text may be expected to go before its lines need more.
+        strange: how much the logit falls for a line of words that nothing was learned from.
+        crowd, max_mean: how much it falls by the mean score of the document, and from which mean on.
         thresholds: the score from which a line is boilerplate, per preset.
     """
 
@@ -188,37 +191,51 @@ class LineModel:
     discount: float = 0.0
     free_chars: int = 40
     max_lost_share: float = 1.0
+    strange: float = 0.0
+    crowd: float = 0.0
+    max_mean: float = 1.0
     thresholds: Mapping[str, float] | None = None
 
-    def logits(self, lines: Lines, marked: Array) -> Floats:
-        """Return the calibrated logit of each line, before caution."""
+    def logits(self, lines: Lines, known: Floats, marked: Array) -> Floats:
+        """Return the calibrated logit of each line, before caution; `known` is the share of its known words."""
         shape = dense(lines)
         said = self.text(lines)
-        first = self.first(first_inputs(lines, shape, said, known_words(lines, self.text.known), marked))
+        first = self.first(first_inputs(lines, shape, said, known, marked))
         second = self.second(second_inputs(lines, shape, said, first, marked))
         return second * np.float32(self.slope) + np.float32(self.offset)
 
     def scores(self, lines: Lines, marked: Array) -> Floats:
         """Return the score of each line, in [0, 1]."""
-        return np.round(sigmoid(self.cautious(self.logits(lines, marked), lines.doc, lines.chars, marked)), 4)
+        known = known_words(lines, self.text.known)
+        logits = self.logits(lines, known, marked)
+        lowered = self.cautious(logits, lines.doc, lines.cost, strangeness(lines, known), marked)
+        return np.round(sigmoid(lowered), 4)
 
-    def cautious(self, logits: Array, doc: Array, chars: Array, marked: Array) -> Array:
-        """Return the logits lowered by what a mistake would cost, in the line and in its document.
+    def cautious(self, logits: Array, doc: Array, cost: Array, strange: Array, marked: Array) -> Array:
+        """Return the logits lowered by what a mistake would cost, and where the model knows less than it thinks.
 
-        A wrongly removed line costs as many characters as it has, so a long one must be surer. And where a document's
-        likeliest lines together would be expected to take more than `max_lost_share` of its genuine text, the model
-        rather misjudges the document: the lines beyond need more.
+        A wrongly removed line costs as many characters as it has, so a long one must be surer. A line of words never
+        met may be in a language never met, where probabilities are too high. Where most lines seem to be boilerplate,
+        the few genuine ones are soon a tenth of the article. And where a document's likeliest lines together would be
+        expected to take more than `max_lost_share` of its genuine text, the model rather misjudges the document: the
+        lines beyond need more.
 
         Args:
             logits: calibrated; their probabilities say how much genuine text to expect in a line.
-            doc: the number of each line's document, in order.
-            chars: the length of each line.
+            doc: the number of each line's document, in order from 0.
+            cost: the length of each line, `Lines.cost`.
+            strange: how strange its words are, `features.strangeness`.
             marked: lines that go on other evidence, and cost nothing here.
         """
-        lowered = logits - self.discount * np.log(np.maximum(chars, self.free_chars) / self.free_chars)
+        lowered = logits - self.discount * np.log(np.maximum(cost, self.free_chars) / self.free_chars)
         if not len(lowered):
             return lowered
-        genuine = (1.0 - sigmoid(logits).astype(np.float64)) * np.where(marked, 0, chars)
+        score = sigmoid(logits).astype(np.float64)
+        mean = np.bincount(doc, weights=np.where(marked, 1.0, score)) / np.maximum(np.bincount(doc), 1)
+        # What rules find in a language never met is often all that is found there: strangeness is no doubt about it.
+        lowered -= self.strange * np.where(marked, 0, strange)
+        lowered -= self.crowd * np.maximum(mean - self.max_mean, 0)[doc]
+        genuine = (1.0 - score) * np.where(marked, 0, cost)
         order = np.lexsort((-lowered, doc))
         own = doc[order]
         lost = np.cumsum(genuine[order])
@@ -251,6 +268,9 @@ class LineModel:
             "discount": self.discount,
             "free_chars": self.free_chars,
             "max_lost_share": self.max_lost_share,
+            "strange": self.strange,
+            "crowd": self.crowd,
+            "max_mean": self.max_mean,
             "thresholds": dict(self.thresholds or {}),
         }
         nets = {

@@ -19,6 +19,7 @@ from filter.features import (
     context,
     dense,
     hits,
+    strangeness,
     stretches,
     within_body,
 )
@@ -210,10 +211,11 @@ def test_marked_neighbours_make_a_line_more_suspect():
     assert helped > plain
 
 
-def cautious(logits, doc, chars, marked=None, **options):
+def cautious(logits, doc, cost, marked=None, strangers=None, **options):
     model = LineModel(None, None, None, **options)
     marked = np.zeros(len(logits), dtype=bool) if marked is None else np.array(marked)
-    return model.cautious(np.array(logits, dtype=np.float32), np.array(doc), np.array(chars), marked)
+    strangers = np.zeros(len(logits)) if strangers is None else np.array(strangers)
+    return model.cautious(np.array(logits, dtype=np.float32), np.array(doc), np.array(cost), strangers, marked)
 
 
 def test_a_long_line_needs_more_certainty():
@@ -229,6 +231,38 @@ def test_a_document_that_would_lose_much_needs_more_certainty():
     assert kept[0] == 3
     known = cautious([3, 3, -6], [0, 0, 0], [100, 20, 900], marked=[True, False, False], **options)
     assert known[1] == 3
+
+
+def test_words_never_met_need_more_certainty():
+    lowered = cautious([1, 1, 1], [0, 0, 0], [10, 10, 10], [False, False, True], [0, 0.5, 2], strange=0.8)
+    np.testing.assert_allclose(lowered, [1, 0.6, 1], rtol=1e-6)
+
+
+def test_the_few_genuine_lines_of_a_crowd_need_more_certainty():
+    lowered = cautious([0, 0, 0, -9], [0, 0, 1, 1], [10] * 4, [False, True, False, False], crowd=2, max_mean=0.25)
+    np.testing.assert_allclose(lowered, [-1, -1, 0, -9], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("line", "cost"), [("Read more", 9), ("続きを読む", 15), ("댓글 달기", 13), ("อ่านต่อ", 21), ("12:30", 5), ("", 0)]
+)
+def test_letters_that_say_more_cost_more(line, cost):
+    assert Lines([["x", line]]).cost.tolist() == [1, cost]
+
+
+@pytest.mark.parametrize(
+    ("line", "known", "expected"),
+    [
+        ("Read more", 1, 0),
+        ("Read more", 0.5, 0.5),
+        ("The bridge was closed on Monday.", 0.5, 1),
+        ("続きを読む", 0, 1),
+        ("—", 0, 0),
+        ("", 0, 0),
+    ],
+)
+def test_words_are_strange_that_no_model_has_met(line, known, expected):
+    assert strangeness(Lines([[line]]), np.array([known], dtype=np.float32)) == pytest.approx(expected)
 
 
 def test_presets_are_ordered():
