@@ -2,7 +2,7 @@
 
 `lines_cv`: the learned line model alone. `clean_cv`: rules, structure and model. `html`: extraction, then all of it.
 A text is looked up by its hash; its site's fold decides which model judges it. The models that lack one fold are kept
-under build/cv and made anew when the labelled data or the code that learns from them has changed.
+under build/cv and made anew when the labelled data, the rules or the code that learns from them has changed.
 
 Environment: TEXTSIEVE_DATA is the folder of labelled data, TEXTSIEVE_PRESET the preset (default balanced),
 TEXTSIEVE_EXTRACTOR what takes the text out of HTML (default trafilatura).
@@ -102,7 +102,9 @@ def _model(text: str) -> LineModel:
 def _models() -> list[LineModel]:
     from filter.training import FOLDS, data_folder, digest, train_lines
 
-    code = [ROOT / "filter" / name for name in ("features.py", "lines.py", "training.py")]
+    # The networks see what rules find: whatever decides that has a say in what they learn.
+    names = ("clean.py", "features.py", "folding.py", "lines.py", "rules.py", "segment.py", "training.py")
+    code = [*(ROOT / "filter" / name for name in names), *(ROOT / "filter" / "packs").glob("*.toml")]
     _make(FOLD_MODELS, digest([*code, *data_folder(shared_dir(), "clean").glob("lines.*")]), train_lines)
     return [LineModel.from_store(load_model(f"lines-{fold}", FOLD_MODELS)) for fold in range(FOLDS)]
 

@@ -678,6 +678,6 @@ def model_card(scores: dict[str, Any], known: dict[str, Any]) -> str:
         "- Outside English and German it has seen few words; there it goes by shape, place and repetition.",
         "- Lists inside articles (ingredients, results, specifications) are its commonest mistake.",
         "- The score is lowered where a mistake would cost much (lines of more than 25 characters, documents that seem",
-        "  to be boilerplate in large part); elsewhere it is a probability.",
+        "  to be boilerplate in large part) and for words it has never met; elsewhere it is a probability.",
     ]
     return "\n".join(lines) + "\n"
