@@ -72,13 +72,14 @@ def _key(text: str) -> bytes:
     return hashlib.sha1(text.encode("utf-8", "surrogatepass")).digest()
 
 
-@lru_cache(maxsize=1)
-def _domains() -> dict[bytes, str]:
+@lru_cache(maxsize=2)
+def _domains(kind: str) -> dict[bytes, str]:
+    """Return the domain of each labelled text, `lines` or `html`, by its hash."""
     from filter.training import data_folder, read_jsonl
 
     folder = data_folder(shared_dir(), "clean")
     found = {}
-    for path in sorted(folder.glob("*.jsonl.xz")):
+    for path in sorted(folder.glob(f"{kind}.*.jsonl.xz")):
         for page in read_jsonl(path):
             text = page["html"] if "html" in page else "\n".join(line["text"] for line in page["lines"])
             found[_key(text)] = page["domain"]
@@ -88,7 +89,9 @@ def _domains() -> dict[bytes, str]:
 def _fold(text: str) -> int:
     from filter.training import fold_of
 
-    domain = _domains().get(_key(text))
+    key, lines = _key(text), _domains("lines")
+    # Pages take many times longer to read than lines; most rows need only these.
+    domain = lines[key] if key in lines else _domains("html").get(key)
     if domain is None:
         raise KeyError("the text is not in the labelled data, so it is unknown which model has not seen its site")
     return fold_of(domain)
