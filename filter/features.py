@@ -442,7 +442,8 @@ def strangeness(lines: Lines, known: Array) -> Floats:
         known: the share of its spaced words that are known, see `known_words`.
     """
     strange = np.where(lines.words > 0, 1.0 - _divide(known * lines.spaced_words, lines.words), 0.0)
-    return (strange * (1 + lines.is_sentence)).astype(np.float32)
+    doubled: Floats = (strange * (1 + lines.is_sentence)).astype(np.float32)
+    return doubled
 
 
 def word_slots(lines: Lines, known: Array) -> Array:
