@@ -30,6 +30,7 @@ __all__ = [
     "models_to_store",
     "read_blocks",
     "shipped_models",
+    "unnamed",
     "using",
     "votes_of",
 ]
@@ -95,6 +96,8 @@ _FAMILIES = {
 _BITS = {name: i for i, name in enumerate((*(f"<{tag}>" for tag in _TAG_BITS), *_FAMILIES))}
 _TAG_MASK = {tag: 1 << _BITS[f"<{tag}>"] for tag in _TAG_BITS}
 _HIDDEN = 1 << _BITS["hidden"]
+_NAMED_TAGS = _words("article main aside nav footer header figure figcaption section details button")
+_NAMED = sum(1 << _BITS[name] for name in _FAMILIES if name != "hidden") | sum(_TAG_MASK[tag] for tag in _NAMED_TAGS)
 _ROLES = {
     "navigation": _TAG_MASK["nav"],
     "contentinfo": _TAG_MASK["footer"],
@@ -155,6 +158,7 @@ class Blocks(NamedTuple):
         mask, around: the mask of each element, and those of all elements around it, joined.
         kind: for each element, a number that stands for its tag and names (without names: also for its parent's).
         path: for each element, a number that stands for its tag and names and those of everything around it.
+        title, lead: what the head of the page says its title is, and of what it is about.
     """
 
     texts: list[str]
@@ -171,6 +175,33 @@ class Blocks(NamedTuple):
     around: Array
     kind: Array
     path: Array
+    title: str = ""
+    lead: str = ""
+
+    def only(self, keep: Array) -> Blocks:
+        """Return the page without some of its blocks; its elements all stay.
+
+        Args:
+            keep: True for each block that stays.
+        """
+        before = np.concatenate([[0], np.cumsum(keep)])
+        return self._replace(
+            texts=[text for text, stays in zip(self.texts, keep.tolist(), strict=True) if stays],
+            links=self.links[keep],
+            strong=self.strong[keep],
+            inner=self.inner[keep],
+            element=self.element[keep],
+            row=self.row[keep],
+            broken=self.broken[keep],
+            first=before[self.first],
+            end=before[self.end],
+        )
+
+
+def unnamed(blocks: Blocks) -> Blocks:
+    """Return a page as if nobody had named its parts, in `class` and `id` or by tags that HTML 4 lacks."""
+    mask, around, inner = (masks & ~_NAMED for masks in (blocks.mask, blocks.around, blocks.inner))
+    return blocks._replace(mask=mask, around=around, inner=inner)
 
 
 class _Reader:
@@ -291,7 +322,25 @@ def read_blocks(tree: Any) -> Blocks:
     reader.block(tree if body is None else body, "body", -1, -1, False, False)
     columns = np.array(reader.blocks, dtype=np.int64).reshape(-1, 6).T
     elements = (reader.parent, reader.first, reader.end, reader.mask, reader.around, reader.kind, reader.path)
-    return Blocks(reader.texts, *columns, *(np.array(values, dtype=np.int64) for values in elements))
+    title, lead = _head(tree)
+    blocks = Blocks(reader.texts, *columns, *(np.array(values, dtype=np.int64) for values in elements))
+    return blocks._replace(title=title, lead=lead)
+
+
+def _head(tree: Any) -> tuple[str, str]:
+    """Return the titles of a page, one a line, and its description."""
+    titles, leads = [], []
+    head = tree.find("head")
+    for element in () if head is None else head.iterchildren("title", "meta"):
+        if element.tag == "title":
+            titles.append(element.text or "")
+        else:
+            name = element.get("property") or element.get("name") or ""
+            if name == "og:title":
+                titles.append(element.get("content", ""))
+            elif name in ("og:description", "description"):
+                leads.append(element.get("content", ""))
+    return "\n".join(titles), "\n".join(leads)
 
 
 @dataclass(frozen=True)
@@ -423,6 +472,92 @@ def _levels(blocks: Blocks) -> list[Array]:
     return levels
 
 
+_NEIGHBOURS = ("chars", "link", "stop", "heading", "prose", "digits", "title words")
+_STEM = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f](?=([\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]))|(\w{4,6})"
+)
+_MAX_STEMS = 24
+_MIN_START = 40.0
+
+
+def _stems(text: str) -> list[str]:
+    """Return the beginnings of the words of a text, and pairs of letters where words are not set apart."""
+    found = (match[2] or match[0] + match[1] for match in _STEM.finditer(text.lower()))
+    return list(dict.fromkeys(found))[:_MAX_STEMS]
+
+
+def _told(blocks: Blocks) -> Floats:
+    """Return the shares of the words of title and description that each block holds, and whether it is the title."""
+    lowered = [text.lower() for text in blocks.texts]
+    ends = np.cumsum([len(text) + 1 for text in lowered])
+    joined = "\n".join(lowered)
+
+    def held(text: str) -> tuple[Array, Array]:
+        stems = _stems(text)
+        plain, rare = np.zeros(len(lowered)), np.zeros(len(lowered))
+        for stem in stems:
+            places, at = [], joined.find(stem)
+            while at >= 0:
+                places.append(at)
+                at = joined.find(stem, at + 1)
+            if places:
+                where = np.unique(np.searchsorted(ends, places, side="right"))
+                plain[where] += 1 / len(stems)
+                rare[where] += 1 / len(where)
+        return plain, rare
+
+    title, rare = held(blocks.title)
+    lead, _ = held(blocks.lead)
+    sizes = np.array([len(text) for text in lowered])
+    is_title = np.zeros(len(lowered))
+    for one in blocks.title.split("\n"):
+        flat = _NO_LETTERS.sub("", one.lower())
+        for i in np.flatnonzero((title >= 0.25) & (sizes <= 2 * len(one) + 10)).tolist() if flat else ():
+            own = _NO_LETTERS.sub("", lowered[i])
+            if own and (own in flat or flat in own):
+                is_title[i] = max(is_title[i], min(len(own), len(flat)) / max(len(own), len(flat)))
+    return np.column_stack([title, rare, lead, is_title]).astype(np.float32)
+
+
+def _start(blocks: Blocks, told: Array, prose: Array, link: Array, heading: Array) -> tuple[int, int]:
+    """Return the block that is the title, and the first block of running text after it; -1 where there is none."""
+    found = np.flatnonzero(told[:, 3] >= 0.3)
+    if not len(found):
+        found = np.flatnonzero((told[:, 0] >= 0.5) & (prose < 200))
+    if not len(found):
+        return -1, -1
+    total = np.concatenate([[0.0], np.cumsum(prose)])
+    follows = np.log1p(total[np.minimum(found + 12, len(prose))] - total[found + 1])
+    fit = 2 * told[found, 3] + heading[found] - link[found] + 0.3 * follows
+    title = int(found[np.argmax(fit)])
+    after = np.flatnonzero(prose[title + 1 :] >= _MIN_START)
+    return title, title + 1 + int(after[0]) if len(after) else -1
+
+
+def _steps(blocks: Blocks, element: int, index: Array) -> Array:
+    """Return for each block how many steps up from an element it is until the block is inside."""
+    steps, at = np.full(len(index), -1.0), 0
+    while element >= 0:
+        inside = (index >= blocks.first[element]) & (index < blocks.end[element]) & (steps < 0)
+        steps[inside] = at
+        element, at = int(blocks.parent[element]), at + 1
+    return steps
+
+
+def _longest(hit: Array, low: Array, high: Array, at: int) -> Array:
+    """Return the longest run of hits between a block and each other one."""
+    count = len(hit)
+    total = np.concatenate([[0], np.cumsum(hit)])
+    index = np.arange(count)
+    forward = index - np.maximum.accumulate(np.where(hit, -1, index))
+    back = np.minimum.accumulate(np.where(hit, count, index)[::-1])[::-1] - index
+    longest = np.zeros(count)
+    longest[at:] = np.maximum.accumulate(np.minimum(forward[at:], index[at:] - at))
+    longest[: at + 1] = np.maximum.accumulate(np.minimum(back[: at + 1], at - index[: at + 1])[::-1])[::-1]
+    runs: Array = np.minimum(longest, total[high] - total[low])
+    return runs
+
+
 def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[Floats, list[str]]:
     """Return one row of numbers per block, and the names of the columns.
 
@@ -489,11 +624,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
     for share, level in zip((1.0, 1.0, 0.5), levels, strict=False):
         held += share * np.bincount(level, weights=prose, minlength=len(held))
     top = int(np.argmax(held))
-    steps, outer, at = np.full(count, -1.0), top, 0
-    while outer >= 0:
-        inside = (index >= blocks.first[outer]) & (index < blocks.end[outer]) & (steps < 0)
-        steps[inside] = at
-        outer, at = int(blocks.parent[outer]), at + 1
+    steps = _steps(blocks, top, index)
     top_first, top_end = blocks.first[top], max(blocks.end[top], blocks.first[top] + 1)
     h1 = np.flatnonzero(own & _TAG_MASK["h1"])
     columns = (
@@ -509,11 +640,62 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
     table.add([*names, "after h1"], np.column_stack(columns))
     page = [held[top] / total_prose, np.log1p(count), np.log1p(total), np.log1p(total_prose), total_prose / total]
     table.add(["top share", "page blocks", "page chars", "page prose", "page prose share"], np.array(page))
+    told = _told(blocks)
+    table.add(["title words", "rare title words", "lead words", "is title"], told)
+    hits = _Sums.of(told[:, 1])
+    for k, level in enumerate(levels[1:], 1):
+        ids = blocks.path[level]
+        first, end = blocks.first[level], blocks.end[level]
+        alike = np.bincount(blocks.path)
+        everywhere = np.bincount(blocks.path, weights=proses.between(blocks.first, blocks.end))
+        earliest = np.full(len(alike), count)
+        np.minimum.at(earliest, blocks.path, blocks.first)
+        columns = (
+            np.log1p(alike[ids]),
+            everywhere[ids] / total_prose,
+            np.log1p(everywhere[ids] / alike[ids]),
+            proses.between(first, end) / np.maximum(everywhere[ids], 1),
+            np.log1p(first - earliest[ids]),
+            hits.between(first, end),
+            hits.between(first, end) / (1 + np.log1p(proses.between(first, end))),
+        )
+        names = ["alike", "alike prose share", "alike mean", "own share", "after first", "title words", "title rate"]
+        table.add([f"{name} {k} up" for name in names], np.column_stack(columns))
+    # Where the title stands, and the first running text after it.
+    title, start = _start(blocks, told, prose, link, (own & _HEADINGS) > 0)
+    for name, at in (("title", title), ("start", start)):
+        if at < 0:
+            values = np.tile(np.array([0.0, -60, -1, 0, 0, 0, 0]), (count, 1))
+        else:
+            here = np.full(count, at)
+            low, high = np.minimum(here, index), np.maximum(here, index)
+            values = np.column_stack(
+                (
+                    np.ones(count),
+                    np.clip(index - at, -50, 50),
+                    _steps(blocks, int(blocks.element[at]), index),
+                    np.log1p(np.maximum(proses.between(low, high), 0)),
+                    np.log1p(links.between(low, high)),
+                    np.log1p(_longest(link > 0.5, low, high, at)),
+                    links.between(low, high) / np.maximum(sizes.between(low, high), 1),
+                )
+            )
+        names = ["has", "after", "steps to", "prose since", "links since", "link run since", "link rate since"]
+        table.add([f"{n} {name}" for n in names], values)
+    if start >= 0:
+        numbers = [blocks.element, blocks.kind[blocks.element], blocks.path[blocks.element]]
+        numbers += [blocks.parent[blocks.element], blocks.path[levels[1]]]
+        like = np.column_stack([ids == ids[start] for ids in numbers])
+    else:
+        like = np.zeros((count, 5), dtype=bool)
+    table.add([f"start's {name}" for name in ("element", "kind", "path", "parent", "parent's path")], like)
     heading = (own & _HEADINGS) > 0
-    base = np.column_stack([said["log chars"], link, said["ends with stop"], heading, np.log1p(prose)])
+    base = np.column_stack(
+        [said["log chars"], link, said["ends with stop"], heading, np.log1p(prose), said["digits"], told[:, 1]]
+    )
     same = np.column_stack([blocks.element, blocks.kind[blocks.element], blocks.path[blocks.element]]) + 1
     for step in (-3, -2, -1, 1, 2, 3):
-        table.add([f"{name} {step:+d}" for name in ("chars", "link", "stop", "heading", "prose")], _beside(base, step))
+        table.add([f"{name} {step:+d}" for name in _NEIGHBOURS], _beside(base, step))
         if abs(step) == 1:
             names = [f"same {name} {step:+d}" for name in ("element", "kind", "path")]
             table.add(names, _beside(same, step) == same)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .config import Config, Extractor
@@ -168,14 +168,24 @@ def _main_text(page: str, extractor: Extractor) -> str:
         return _visible_text(page)
     if page.count("<") > _TOO_MANY_TAGS:
         return _by_resiliparse(page) or _visible_text(page)
-    tree = _tree(page)
+    is_alone = extractor == "resiliparse"
+    tree = _plain_tree(page) if is_alone else _tree(page)
     blocks = read_blocks(tree)
     texts = []
     if blocks.texts:
-        texts.append(main_text(blocks, None if extractor == "resiliparse" else _votes(page, tree, blocks)))
+        texts.append(main_text(blocks, None if is_alone else _votes(page, tree, blocks)))
     visible_chars = sum(map(len, blocks.texts))
+
+    def tree_again() -> Any:
+        return _tree(page) if is_alone else tree
+
     # Where the blocks say nothing, what others take; on some pages comments or a list of links are all there is.
-    for read in (partial(_by_resiliparse, page), partial(_by_trafilatura, tree), partial(_comments, tree)):
+    reads: tuple[Callable[[], str], ...] = (
+        lambda: _by_resiliparse(page),
+        lambda: _by_trafilatura(tree_again()),
+        lambda: _comments(tree_again()),
+    )
+    for read in reads:
         if texts and not _is_scrap(texts[-1], visible_chars):
             return texts[-1]
         texts.append(read())
@@ -215,14 +225,30 @@ def _votes(page: str, tree: Any, blocks: Blocks) -> dict[str, npt.NDArray[Any]]:
     }
 
 
+_PARSING: dict[str, Any] = {
+    "collect_ids": False,
+    "default_doctype": False,
+    "encoding": "utf-8",
+    "remove_comments": True,
+    "remove_pis": True,
+}
+
+
 def _tree(page: str) -> Any:
+    """Return the tree as trafilatura parses a page; it takes one as it is, and leaves it so."""
     from lxml import html
 
-    # As trafilatura parses; it takes the tree as it is, and leaves it so.
-    parser = html.HTMLParser(
-        collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
-    )
-    return html.document_fromstring(page.replace("\0", "").encode("utf-8"), parser=parser)
+    return html.document_fromstring(page.replace("\0", "").encode("utf-8"), parser=html.HTMLParser(**_PARSING))
+
+
+def _plain_tree(page: str) -> Any:
+    """Return the same tree, of elements that know nothing of HTML: a walk through it takes a quarter less."""
+    from lxml import etree
+
+    tree = etree.fromstring(page.replace("\0", "").encode("utf-8"), parser=etree.HTMLParser(**_PARSING))
+    if tree is None:
+        raise InputError("no text found in the HTML", remedy=_PAGE_REMEDY)
+    return tree
 
 
 def _is_deep(page: str) -> bool:

@@ -11,12 +11,14 @@ from lxml.html import document_fromstring
 from filter import training_blocks
 from filter.blocks import (
     Blocks,
+    _longest,
     features,
     main_text,
     models_from_store,
     models_to_store,
     read_blocks,
     shipped_models,
+    unnamed,
     using,
     votes_of,
 )
@@ -68,6 +70,52 @@ def test_elements_know_their_blocks_and_what_is_around_them():
     assert blocks.around[first] & blocks.mask[div] == blocks.mask[div] != 0
     assert not blocks.around[last] & blocks.mask[div]
     assert blocks.kind[blocks.element[0]] == blocks.kind[blocks.element[1]] != blocks.kind[blocks.element[2]]
+
+
+def test_blocks_that_are_left_stand_in_the_same_elements():
+    blocks = blocks_of("<div class='article-body'><p>One<p>Two</div><aside><p>Three</aside>")
+    left = blocks.only(np.array([False, True, True]))
+    body, div, aside = 0, 1, 4
+    assert left.texts == ["Two", "Three"]
+    assert [(left.first[i], left.end[i]) for i in (body, div, aside)] == [(0, 2), (0, 1), (1, 2)]
+    assert left.parent.tolist() == blocks.parent.tolist()
+    features(left)
+
+
+def test_unnamed_pages_keep_old_tags_only():
+    blocks = unnamed(blocks_of("<table class=comments><tr><td id=x>One<td><h2>Two</h2></table><aside>Three</aside>"))
+    plain = unnamed(blocks_of("<table><tr><td>One<td><h2>Two</h2></table><div>Three</div>"))
+    assert blocks.mask.tolist() == plain.mask.tolist() and blocks.mask.any()
+
+
+@pytest.mark.parametrize(
+    ("head", "title", "start"),
+    [
+        pytest.param("<title>Bridge closed after the flood - The Daily</title>", 2, 3, id="title"),
+        pytest.param("<meta property=og:title content='Bridge closed after the flood'>", 2, 3, id="og:title"),
+        pytest.param("<title>The Daily</title>", -1, -1, id="of the site only"),
+        pytest.param("", -1, -1, id="none"),
+        pytest.param("<title>\u6a4b\u6881\u5c01\u9589</title>", 4, -1, id="words not set apart"),
+    ],
+)
+def test_the_title_is_found_and_the_text_after_it(head, title, start):
+    body = (
+        f"<p>{SENTENCES[2]}<p>Home<p><b>Bridge closed after the flood</b><p>{SENTENCES[0]}<p>\u6a4b\u6881\u5c01\u9589"
+    )
+    blocks = read_blocks(document_fromstring(f"<html><head>{head}</head><body>{body}</body></html>"))
+    rows, names = features(blocks)
+    found = dict(zip(names, rows.T, strict=True))
+    assert found["has title"].all() == (title >= 0) and found["has start"].all() == (start >= 0)
+    if title >= 0:
+        assert found["after title"].tolist() == [i - title for i in range(5)]
+    if start >= 0:
+        assert found["after start"].tolist() == [i - start for i in range(5)]
+
+
+def test_the_longest_run_of_links_between_is_counted():
+    hit = np.array([True, True, False, True, False])
+    low, high = np.minimum(2, np.arange(5)), np.maximum(2, np.arange(5))
+    assert _longest(hit, low, high, 2).tolist() == [2, 1, 0, 0, 1]
 
 
 @given(
