@@ -43,6 +43,8 @@ _NESTING = re.compile(
 )
 _MIN_SHARE_OF_VISIBLE = 0.05
 _LONG_CHARS = 2000  # no scrap, whatever else is to be seen
+# A page of a few lines leaves no room for much else than its text.
+_FEW_CHARS, _MIN_SHARE_OF_FEW = 600, 0.5
 # What trafilatura leaves out too; each of these is nine times in ten no part of an article's text.
 _NOT_THE_ARTICLE = [
     "figure",
@@ -193,7 +195,8 @@ def _main_text(page: str, extractor: Extractor) -> str:
 
 
 def _is_scrap(text: str, visible_chars: int) -> bool:
-    return len(text) < _LONG_CHARS and len(text) <= _MIN_SHARE_OF_VISIBLE * visible_chars
+    share = _MIN_SHARE_OF_FEW if visible_chars <= _FEW_CHARS else _MIN_SHARE_OF_VISIBLE
+    return len(text) < _LONG_CHARS and len(text) <= share * visible_chars
 
 
 def page_blocks(html: str) -> tuple[Any, Blocks]:
