@@ -43,8 +43,8 @@ _NESTING = re.compile(
 )
 _MIN_SHARE_OF_VISIBLE = 0.05
 _LONG_CHARS = 2000  # no scrap, whatever else is to be seen
-# A page of a few lines leaves no room for much else than its text.
-_FEW_CHARS, _MIN_SHARE_OF_FEW = 600, 0.5
+# Of what a page of a few lines says outside links, little is not its text.
+_FEW_CHARS, _MIN_SHARE_OF_FEW = 600, 0.8
 # What trafilatura leaves out too; each of these is nine times in ten no part of an article's text.
 _NOT_THE_ARTICLE = [
     "figure",
@@ -177,6 +177,7 @@ def _main_text(page: str, extractor: Extractor) -> str:
     if blocks.texts:
         texts.append(main_text(blocks, None if is_alone else _votes(page, tree, blocks)))
     visible_chars = sum(map(len, blocks.texts))
+    unlinked_chars = visible_chars - int(blocks.links.sum())
 
     def tree_again() -> Any:
         return _tree(page) if is_alone else tree
@@ -188,15 +189,16 @@ def _main_text(page: str, extractor: Extractor) -> str:
         lambda: _comments(tree_again()),
     )
     for read in reads:
-        if texts and not _is_scrap(texts[-1], visible_chars):
+        if texts and not _is_scrap(texts[-1], visible_chars, unlinked_chars):
             return texts[-1]
         texts.append(read())
     return max(texts, key=len)
 
 
-def _is_scrap(text: str, visible_chars: int) -> bool:
-    share = _MIN_SHARE_OF_FEW if visible_chars <= _FEW_CHARS else _MIN_SHARE_OF_VISIBLE
-    return len(text) < _LONG_CHARS and len(text) <= share * visible_chars
+def _is_scrap(text: str, visible_chars: int, unlinked_chars: int) -> bool:
+    if unlinked_chars <= _FEW_CHARS and len(text) <= _MIN_SHARE_OF_FEW * unlinked_chars:
+        return True
+    return len(text) < _LONG_CHARS and len(text) <= _MIN_SHARE_OF_VISIBLE * visible_chars
 
 
 def page_blocks(html: str) -> tuple[Any, Blocks]:
