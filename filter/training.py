@@ -62,7 +62,7 @@ _BITS = 20
 _DISCOUNT, _FREE_CHARS, _MAX_LOST_SHARE = 1.0, 25, 0.3
 # In languages that the data hardly have, scores are too high in the middle; and without the second of these, three
 # times as many pages of which all visible text is given would lose a tenth of the article.
-_STRANGE, _CROWD, _MAX_MEAN = 0.8, 2.0, 0.2
+_STRANGE, _CROWD, _MAX_MEAN = 0.8, 0.0, 0.2
 _HIGHEST = 8.0
 _PAGE_LINES = 60
 _FULL_SHARE, _FULL_WEIGHT = 0.25, 0.8
