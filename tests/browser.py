@@ -40,4 +40,4 @@ def open_page() -> Iterator["object"]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         yield page
-        assert not errors
+        assert not errors, errors

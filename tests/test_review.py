@@ -320,18 +320,18 @@ def test_a_wrong_removal_is_found_overruled_and_kept_in_the_next_run(out, tmp_pa
             page.wait_for_url("**end=*")
             assert page.locator("#current").inner_text().strip() == "Subscribe to our"
             page.keyboard.press("ArrowRight")
-            page.wait_for_function("document.getElementById('current').innerText.includes('newsletter')")
+            page.locator("#current", has_text="newsletter").wait_for()
             page.keyboard.press("r")
             page.locator(".effect").wait_for()
             assert "would change 0 of 2 documents" in page.locator(".effect").inner_text()
             if folder := os.environ.get("TEXTSIEVE_SCREENSHOTS"):
                 page.screenshot(path=f"{folder}/review.png")
             page.keyboard.press("c")
-            page.wait_for_function("document.querySelector('header strong').innerText.includes('1 decided')")
+            page.locator("header strong", has_text="1 decided").wait_for()
             page.keyboard.press("u")
-            page.wait_for_function("document.querySelector('header strong').innerText.includes('0 decided')")
+            page.locator("header strong", has_text="0 decided").wait_for()
             page.keyboard.press("c")
-            page.wait_for_function("document.querySelector('header strong').innerText.includes('1 decided')")
+            page.locator("header strong", has_text="1 decided").wait_for()
         finally:
             served.send_signal(signal.SIGINT)
     assert served.returncode == 0
