@@ -305,6 +305,12 @@ def test_a_missing_extra_is_named(out, monkeypatch, capsys):
 def test_a_wrong_removal_is_found_overruled_and_kept_in_the_next_run(out, tmp_path):
     pytest.importorskip("uvicorn", reason="needs uvicorn; pip install 'textsieve[review]'")
     command = [sys.executable, "-m", "filter", "review", str(out)]
+
+    def shown(selector, **more):
+        """Wait for something on a page, then for the page's script: keys pressed before it runs are lost."""
+        page.locator(selector, **more).wait_for()
+        page.wait_for_load_state()
+
     with (
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as served,
         open_page() as page,
@@ -315,23 +321,24 @@ def test_a_wrong_removal_is_found_overruled_and_kept_in_the_next_run(out, tmp_pa
                 if "Subscribe" in page.locator("#current").inner_text():
                     break
                 page.keyboard.press("j")
+                page.wait_for_load_state()
             assert page.locator("dd", has_text="left out of the output").is_visible()
             page.keyboard.press("ArrowLeft")
             page.wait_for_url("**end=*")
             assert page.locator("#current").inner_text().strip() == "Subscribe to our"
             page.keyboard.press("ArrowRight")
-            page.locator("#current", has_text="newsletter").wait_for()
+            shown("#current", has_text="newsletter")
             page.keyboard.press("r")
-            page.locator(".effect").wait_for()
+            shown(".effect")
             assert "would change 0 of 2 documents" in page.locator(".effect").inner_text()
             if folder := os.environ.get("TEXTSIEVE_SCREENSHOTS"):
                 page.screenshot(path=f"{folder}/review.png")
             page.keyboard.press("c")
-            page.locator("header strong", has_text="1 decided").wait_for()
+            shown("header strong", has_text="1 decided")
             page.keyboard.press("u")
-            page.locator("header strong", has_text="0 decided").wait_for()
+            shown("header strong", has_text="0 decided")
             page.keyboard.press("c")
-            page.locator("header strong", has_text="1 decided").wait_for()
+            shown("header strong", has_text="1 decided")
         finally:
             served.send_signal(signal.SIGINT)
     assert served.returncode == 0
