@@ -38,7 +38,6 @@ MAX_TAG_WORDS = 4
 MAX_WEAK_DISTANCE = 2
 MAX_BETWEEN_LINES = 3
 MAX_BETWEEN_WORDS = 6
-MAX_PLEA_WORDS = 60
 MIN_REPEATS = 3
 MAX_REPEATED_WORDS = 6
 LONG_PROSE_WORDS = 25
@@ -306,7 +305,7 @@ def _beside_plea(lines: _Lines, i: int) -> bool:
 
 
 def _between(lines: _Lines) -> None:
-    """Mark what stands inside a block: short lines between two hits, and one sentence inside a block of pleas."""
+    """Mark short lines between two hits. A sentence is spared: with half the page cut away, it may be the article's."""
     hits = [i for i in range(len(lines)) if lines.marks[i] is not None]
     for before, after in pairwise(hits):
         gap = range(before + 1, after)
@@ -318,11 +317,6 @@ def _between(lines: _Lines) -> None:
                 lines.structural(
                     i, "between", lines.category(before), 0.75, "A short line inside a block of boilerplate."
                 )
-        elif len(gap) == 1 and sides <= PLEAS - {"comments", "newsletter"} and lines.words[gap[0]] <= MAX_PLEA_WORDS:
-            inside = lines.category(before - 1) in PLEAS or lines.category(after + 1) in PLEAS
-            if inside:
-                reason = f"A sentence inside a block of {lines.category(before)} lines."
-                lines.structural(gap[0], "between", lines.category(before), 0.7, reason)
 
 
 def _embed_copies(lines: _Lines) -> None:
