@@ -50,6 +50,7 @@ _MIN_PATTERN_LINES = 3
 _MIN_ODD_LETTERS = 25
 _ODD_WEIGHT = np.float32(2)  # a line in another script is in another language, even if nobody can say in which
 _MAX_UNITS = 20_000  # of a text, judged together
+_IN_TITLE = "title"  # a mark
 _GROUP_UNITS = 4_096  # of several texts, scored together
 
 # Addresses, code and markup are in no language. Every repetition is bounded, so that hostile text costs linear time.
@@ -96,6 +97,7 @@ class _Tuning(NamedTuple):
             of the unit's letters over 50.
         max_loss: how much worse than the best a language can be in one unit; a unit is never worth more than this.
         switch: what a change of language costs before a LINE, behind a SEPARATOR, behind a SENTENCE.
+        in_title: the same behind a separator of the first line, in a text of several languages.
         min_gain: what a language must explain better than all others together to be one of the text's.
         rare: how many times as much a language must explain that few detectors know.
         name_weight: what a letter in a capitalised word counts; 2 in all others, up to 1 on average.
@@ -108,6 +110,7 @@ class _Tuning(NamedTuple):
     per_root_letters: float = 0.8
     max_loss: float = 12.0
     switch: tuple[float, float, float] = (2.5, 2.0, 6.0)
+    in_title: float = 0.7
     min_gain: float = 7.5
     rare: float = 2.0
     name_weight: float = 0.5
@@ -781,8 +784,9 @@ def _follow(
     """
     rows = weights[:, chosen]
     rows = np.maximum(rows - rows.max(axis=1, keepdims=True), -tuning.max_loss)
-    marks = evidence.marks
+    marks = _with_title(evidence)
     price_of = {mark: tuning.switch[kind] for mark, kind in zip(marks, evidence.kinds, strict=True)}
+    price_of |= {_IN_TITLE: tuning.in_title} if _IN_TITLE in price_of else {}
     states = range(len(chosen))
     prices = {mark: [[price * (i != j) for j in states] for i in states] for mark, price in price_of.items()}
     telling = [False, *(rows.min(axis=1) < -1.0).tolist()]
@@ -796,6 +800,18 @@ def _follow(
             break
     steps = _without_short_runs(steps, evidence.letters, tuning)
     return [chosen[state] for state in _without_quotations(steps, evidence.letters, tuning)]
+
+
+def _with_title(evidence: _Evidence) -> Sequence[str]:
+    """Return the marks, a separator of the first line as one of its own: it often parts a headline in two languages.
+
+    A mark that stands in other lines too is no headline's: what it does, the lines tell together.
+    """
+    marks, kinds = evidence.marks, evidence.kinds
+    size = next((row for row, kind in enumerate(kinds) if row and kind == LINE), len(kinds))
+    own = {mark for mark, kind in zip(marks[1:size], kinds[1:size], strict=True) if kind == SEPARATOR}
+    own.difference_update(marks[size:])
+    return [*(_IN_TITLE if mark in own else mark for mark in marks[:size]), *marks[size:]] if own else marks
 
 
 def _learned_prices(
