@@ -542,6 +542,7 @@ MIN_REPEATED_WORDS, MAX_DISTINCT_WORD_SHARE, MAX_REPEATED_GRAM_SHARE = 40, 0.6, 
 MIN_UNSPACED_CHARS, MAX_DISTINCT_CHAR_SHARE, MAX_BLANK_SHARE = 100, 0.2, 0.04
 MIN_ODD_WORDS, MAX_ODD_SHARE = 12, 0.6
 MAX_TOP_WORD_SHARE = 0.2
+MIN_TOPIC_WORDS, MAX_SHORT_TOP_WORD_SHARE = 24, 0.25  # of a line too short for the limits above
 MIN_COPIED_CHARS, MIN_COPIED_TEXT_CHARS, MAX_COPIED_SHARE = 60, 400, 0.3
 
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]+$")
@@ -601,13 +602,13 @@ def _flaw(line: str, is_whole: bool) -> tuple[str, float, str] | None:
         return _unspaced_flaw(line)
     if len(words) < MIN_ODD_WORDS:
         return None
-    # Most lines say too many different words to repeat themselves.
-    if len(words) >= MIN_REPEATED_WORDS and len(set(words)) < MAX_DISTINCT_WORD_SHARE * len(words):
-        share = _repeated_share(words)
-        if share > MAX_REPEATED_GRAM_SHARE:
+    # Most lines say too many different words to repeat themselves. The cells of a table's row may.
+    if len(words) >= MIN_TOPIC_WORDS and words[0] != "|" and len(set(words)) < MAX_DISTINCT_WORD_SHARE * len(words):
+        is_long = len(words) >= MIN_REPEATED_WORDS
+        if is_long and (share := _repeated_share(words)) > MAX_REPEATED_GRAM_SHARE:
             return "repeated", 0.95, f"{share:.0%} of its word sequences are repeats"
         word, share = _top_word([word.strip(_EDGES) for word in words])
-        if share > MAX_TOP_WORD_SHARE:
+        if share > (MAX_TOP_WORD_SHARE if is_long else MAX_SHORT_TOP_WORD_SHARE):
             return "keywords", 0.9, f"{share:.0%} of its words are “{word}”"
     if _may_be_gibberish(line):
         share, count = _odd_words(line)

@@ -105,6 +105,11 @@ FLAWS = [
         "keywords",
         id="keywords",
     ),
+    pytest.param(
+        "used cars cheap used cars buy used cars online used cars for sale used cars near me best used cars used cars deals",
+        "keywords",
+        id="few keywords",
+    ),
 ]
 
 
@@ -128,6 +133,12 @@ SOUND = [
     pytest.param(
         "| 1990 | 12.4 | 13.8 | 15.1 | 1991 | 12.9 | 14.0 | 15.6 | 1992 | 13.3 | 14.2 | 15.9 | 1993 |", id="table"
     ),
+    pytest.param(
+        "Yesterday all the old cars were sold, my cars, your cars and the mayor's. Nobody in the town had bought new"
+        " ones in spring.",
+        id="a topic named often",
+    ),
+    pytest.param("| Speed | " + "High | " * 9 + "Low | Low | High |", id="a row that says the same"),
     pytest.param("\n".join(["And so we row, my boys, and so we row", GENUINE] * 2), id="song"),
     pytest.param("", id="nothing"),
     pytest.param("word", id="one word"),
