@@ -106,7 +106,8 @@ FLAWS = [
         id="keywords",
     ),
     pytest.param(
-        "used cars cheap used cars buy used cars online used cars for sale used cars near me best used cars used cars deals",
+        "used cars cheap used cars buy used cars online used cars for sale used cars near me best used cars used cars"
+        " deals used cars finance",
         "keywords",
         id="few keywords",
     ),
