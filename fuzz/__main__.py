@@ -48,7 +48,7 @@ def _fuzz(name: str, seconds: float, seed: int, folder: Path) -> int:
     for good in goods:
         target(good)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tries, slowest = 0, 0.0
+    tries, slowest, used = 0, 0.0, 0.0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         data = broken(source, goods)
@@ -66,10 +66,12 @@ def _fuzz(name: str, seconds: float, seed: int, folder: Path) -> int:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
                 print(f"  {name}: {place}: {' '.join(str(error).split())[:150]}; {path}", flush=True)
-        slowest = max(slowest, time.process_time() - start)
+        took = time.process_time() - start
+        slowest, used = max(slowest, took), used + took
         faulthandler.cancel_dump_traceback_later()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"{name}: {tries:,} inputs, {len(found)} findings, slowest {slowest:.2f} s CPU, peak grew {grown:.0f} MB")
+    cost = f"{used:,.0f} s CPU, slowest {slowest:.2f} s"
+    print(f"{name}: {tries:,} inputs, {len(found)} findings, {cost}, peak grew {grown:.0f} MB", flush=True)
     return len(found)
 
 
