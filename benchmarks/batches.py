@@ -1,6 +1,6 @@
 """What a run costs besides the analysis, what two workers gain, and whether memory stays flat.
 
-    python -m benchmarks.batches [--data ../shared/data] [--mb 100] [--memory-mb 0]
+    python -m benchmarks.batches [--data ../shared/data] [--mb 100] [--memory-mb 0] [--html-mb 0]
 
 Writes JSONL of so many MB from the labelled data (the texts of benchmarks.throughput, over and over), runs
 `textsieve run` over it with one worker and with two, compares the bytes that come out, and prints wall-clock and CPU
@@ -8,12 +8,17 @@ time of the command and of its workers, the highest memory of each, and the shar
 
 Wall-clock time says little on a machine that does other work. The bound that CPU time gives is printed beside it: two
 workers cannot take less than the command's own CPU time and half of the workers' together.
+
+With --memory-mb and --html-mb, two workers go over so much text, or so many pages of the labelled data in gzipped WARC
+files (read with --extractor resiliparse, several times as many MB/s as text), and the highest memory of a worker is
+printed for each tenth of the time. The input is written to TMPDIR, and removed in the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import filecmp
+import gzip
 import json
 import os
 import subprocess
@@ -24,8 +29,9 @@ import time
 from pathlib import Path
 
 from benchmarks import ROOT, shared_dir
-from benchmarks.throughput import corpus
+from benchmarks.throughput import corpus, pages
 
+WARC_MB = 1000  # unpacked; a file of Common Crawl is of about this size when packed
 PART_MB = 5  # enough for the share of reading and writing
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -37,6 +43,27 @@ def write_input(path, texts, size):
             text = texts[number % len(texts)]
             file.write(json.dumps({"id": f"document-{number}", "text": text}, ensure_ascii=False) + "\n")
             number += 1
+    return number
+
+
+def write_archives(folder, pages, size):
+    """Write pages over and over, each with a line of its own, until so many bytes are there, unpacked; count them."""
+    folder.mkdir()
+    number = written = 0
+    while written < size:
+        with (folder / f"{number:09}.warc.gz").open("wb") as file:
+            end = min(size, written + WARC_MB * 1e6)
+            while written < end:
+                page = f"{pages[number % len(pages)]}<p>This is page number {number} of its archive.</p>"
+                http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page.encode()
+                head = (
+                    "WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http; msgtype=response\r\n"
+                    f"WARC-Record-ID: <urn:x:{number}>\r\nWARC-Target-URI: https://a.example/{number}\r\n"
+                    f"Content-Length: {len(http)}\r\n\r\n"
+                )
+                file.write(gzip.compress(head.encode() + http + b"\r\n\r\n", 1))
+                written += len(http)
+                number += 1
     return number
 
 
@@ -52,12 +79,10 @@ class Watch(threading.Thread):
     def run(self):
         started = time.monotonic()
         while Path(f"/proc/{self.root}").exists():
-            for process_id in [self.root, *self.children(self.root)]:
-                facts = self.look(process_id)
-                if facts:
-                    self.seen[process_id] = facts
-            workers = [facts["rss"] for process_id, facts in self.seen.items() if process_id != self.root]
-            if workers:
+            alive = {process_id: self.look(process_id) for process_id in [self.root, *self.children(self.root)]}
+            self.seen.update({process_id: facts for process_id, facts in alive.items() if facts})
+            alive.pop(self.root)
+            if workers := [facts["rss"] for facts in alive.values() if facts]:
                 self.over_time.append((time.monotonic() - started, max(workers)))
             time.sleep(1)
 
@@ -90,14 +115,14 @@ class Watch(threading.Thread):
         }
 
 
-def run(source, out, jobs):
-    command = [sys.executable, "-m", "filter", "run", str(source), "-o", str(out), "--jobs", str(jobs)]
+def run(source, out, jobs, *options):
+    command = [sys.executable, "-m", "filter", "run", str(source), "-o", str(out), "--jobs", str(jobs), *options]
     before = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     watch = Watch(process.pid)
     watch.start()
     said = process.communicate()[1]
-    assert process.returncode == 0, said
+    assert process.returncode in (0, 1), said  # 1: pages of the labelled data that hold no article are set aside
     wall = time.monotonic() - before
     own = watch.seen.pop(process.pid)
     workers = list(watch.seen.values())
@@ -173,11 +198,30 @@ def compare(folder, texts, megabytes):
     print(f"planning and joining: {command:.1%} of the CPU time of a run")
 
 
+def memory(source, out, megabytes, documents, *options):
+    """Print the memory of two workers over the time of one run."""
+    found = run(source, out, 2, *options)
+    end = found["over_time"][-1][0]
+    tenths = [0.0] * 10
+    for at, rss in found["over_time"]:
+        tenths[min(9, int(10 * at / end))] = max(tenths[min(9, int(10 * at / end))], rss)
+    counts = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert counts["documents"] + counts["dropped"] + counts["rejected"] == documents, counts
+    print(
+        f"{megabytes:,.0f} MB, {documents:,} documents ({counts['rejected']:,} set aside), two workers: "
+        f"wall {found['wall']:,.0f} s, CPU of the command {found['own']:.0f} s, of the workers {found['workers']:,.0f} s "
+        f"({megabytes / found['workers']:.2f} MB/s each)\n"
+        f"highest memory of the command {found['own_peak']:.0f} MiB, of a worker {found['worker_peak']:.0f} MiB; "
+        f"of a worker in each tenth of the time: {' '.join(f'{rss:.0f}' for rss in tenths)}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=shared_dir() / "data")
     parser.add_argument("--mb", type=float, default=100, help="size of the input for the comparison; 0: none")
     parser.add_argument("--memory-mb", type=float, default=0, help="size of another input, for the memory of one run")
+    parser.add_argument("--html-mb", type=float, default=0, help="size of pages, unpacked, for the same")
     arguments = parser.parse_args()
     texts = corpus(arguments.data, 2000)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
@@ -185,24 +229,20 @@ def main():
         source = folder / "in.jsonl"
         if arguments.mb:
             compare(folder, texts, arguments.mb)
-        part = folder / "part.jsonl"
-        write_input(part, texts, PART_MB * 1e6)
-        reading, writing, total = reading_and_writing(part)
-        print(
-            f"of a worker's CPU time: reading {reading / total:.1%}, making and packing records {writing / total:.1%}"
-        )
-        if arguments.memory_mb:
-            write_input(source, texts, arguments.memory_mb * 1e6)
-            found = run(source, folder / "out", 2)
-            quarter = len(found["over_time"]) // 4
-            early, late = (
-                max(rss for _, rss in found["over_time"][start : start + quarter]) for start in (quarter, 3 * quarter)
-            )
+            part = folder / "part.jsonl"
+            write_input(part, texts, PART_MB * 1e6)
+            reading, writing, total = reading_and_writing(part)
             print(
-                f"{arguments.memory_mb:.0f} MB with two workers: highest memory {found['own_peak']:.0f} MiB, "
-                f"{found['worker_peak']:.0f} MiB a worker; second quarter {early:.0f}, last quarter {late:.0f} MiB; "
-                f"wall {found['wall']:.0f} s"
+                f"of a worker's CPU time: reading {reading / total:.1%}, making and packing records "
+                f"{writing / total:.1%}"
             )
+        if arguments.memory_mb:
+            documents = write_input(source, texts, arguments.memory_mb * 1e6)
+            memory(source, folder / "out", arguments.memory_mb, documents)
+        if arguments.html_mb:
+            archives = folder / "archives"
+            documents = write_archives(archives, pages(arguments.data, 1000), arguments.html_mb * 1e6)
+            memory(archives, folder / "html", arguments.html_mb, documents, "--extractor", "resiliparse")
 
 
 if __name__ == "__main__":
