@@ -209,7 +209,7 @@ def memory(source, out, megabytes, documents, *options):
     assert counts["documents"] + counts["dropped"] + counts["rejected"] == documents, counts
     print(
         f"{megabytes:,.0f} MB, {documents:,} documents ({counts['rejected']:,} set aside), two workers: "
-        f"wall {found['wall']:,.0f} s, CPU of the command {found['own']:.0f} s, of the workers {found['workers']:,.0f} s "
+        f"wall {found['wall']:,.0f} s, CPU of the command {found['own']:.0f} s, of workers {found['workers']:,.0f} s "
         f"({megabytes / found['workers']:.2f} MB/s each)\n"
         f"highest memory of the command {found['own_peak']:.0f} MiB, of a worker {found['worker_peak']:.0f} MiB; "
         f"of a worker in each tenth of the time: {' '.join(f'{rss:.0f}' for rss in tenths)}"

@@ -108,7 +108,8 @@ def _fold_at_once(joined: str) -> tuple[list[str], Array, Array]:
     codes = np.frombuffer(f" {joined} ".replace("ß", "ss").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     entries = _table().take(codes, mode="clip")
     present = np.bitwise_or.reduce(entries)
-    odd = glued = np.zeros(0, dtype=np.int64)
+    odd: Array = np.zeros(0, dtype=np.int64)
+    glued: Array = odd
     if present & _ODD or (present & _AFTER_SEAM and present & _BEFORE_SEAM):
         breaks = np.flatnonzero(codes == _BREAK)
         odd = np.unique(np.searchsorted(breaks, np.flatnonzero(entries & _ODD)))

@@ -640,7 +640,7 @@ def _unspaced_flaw(line: str) -> tuple[str, float, str] | None:
     if len(line) < MIN_UNSPACED_CHARS:
         return None
     codes = np.frombuffer(line.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    grams = np.zeros(len(codes) - 5, dtype=np.uint64)
+    grams: npt.NDArray[Any] = np.zeros(len(codes) - 5, dtype=np.uint64)
     for i in range(6):
         grams = grams * np.uint64(0x9E3779B97F4A7C15) + codes[i : len(codes) - 5 + i]
     share = 1 - len(np.unique(grams)) / len(grams)
