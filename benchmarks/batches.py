@@ -47,22 +47,25 @@ def write_input(path, texts, size):
 
 
 def write_archives(folder, pages, size):
-    """Write pages over and over, each with a line of its own, until so many bytes are there, unpacked; count them."""
+    """Write pages over and over, as records with names of their own, until so many bytes are there, unpacked."""
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    bodies = [page.encode() for page in pages]
+    # A record is two members of gzip, so that a page need be packed but once.
+    packed = [(len(http) + len(body), gzip.compress(http + body + b"\r\n\r\n")) for body in bodies]
     folder.mkdir()
     number = written = 0
     while written < size:
         with (folder / f"{number:09}.warc.gz").open("wb") as file:
             end = min(size, written + WARC_MB * 1e6)
             while written < end:
-                page = f"{pages[number % len(pages)]}<p>This is page number {number} of its archive.</p>"
-                http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page.encode()
+                length, body = packed[number % len(packed)]
                 head = (
                     "WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http; msgtype=response\r\n"
                     f"WARC-Record-ID: <urn:x:{number}>\r\nWARC-Target-URI: https://a.example/{number}\r\n"
-                    f"Content-Length: {len(http)}\r\n\r\n"
+                    f"Content-Length: {length}\r\n\r\n"
                 )
-                file.write(gzip.compress(head.encode() + http + b"\r\n\r\n", 1))
-                written += len(http)
+                file.write(gzip.compress(head.encode(), 1) + body)
+                written += length
                 number += 1
     return number
 
@@ -222,6 +225,7 @@ def main():
     parser.add_argument("--mb", type=float, default=100, help="size of the input for the comparison; 0: none")
     parser.add_argument("--memory-mb", type=float, default=0, help="size of another input, for the memory of one run")
     parser.add_argument("--html-mb", type=float, default=0, help="size of pages, unpacked, for the same")
+    parser.add_argument("--page-kb", type=float, default=0, help="take pages of at least so many thousand characters")
     arguments = parser.parse_args()
     texts = corpus(arguments.data, 2000)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
@@ -241,7 +245,8 @@ def main():
             memory(source, folder / "out", arguments.memory_mb, documents)
         if arguments.html_mb:
             archives = folder / "archives"
-            documents = write_archives(archives, pages(arguments.data, 1000), arguments.html_mb * 1e6)
+            large = [page for page in pages(arguments.data, 1000) if len(page) >= arguments.page_kb * 1000]
+            documents = write_archives(archives, large, arguments.html_mb * 1e6)
             memory(archives, folder / "html", arguments.html_mb, documents, "--extractor", "resiliparse")
 
 
