@@ -130,13 +130,18 @@ def _cell(value: Any) -> str:
     r"""Return a value as a cell: null is empty, text is itself, all else is JSON; never a formula.
 
     A cell that begins as a formula does, or with the mark itself, gets the mark ' in front, so it can be taken off
-    again (https://owasp.org/www-community/attacks/CSV_Injection).
+    again (https://owasp.org/www-community/attacks/CSV_Injection). A text with a NUL, at which many programs stop
+    reading, is the mark and JSON; no other cell begins with '".
 
     >>> _cell("=1+1"), _cell("'tis"), _cell(""), _cell(None), _cell(-1), _cell([1, 2])
     ("'=1+1", "''tis", "'", '', "'-1", '[1,2]')
+    >>> print(_cell("a\0"), _cell('"a"'), _cell("'" + '"a"'))
+    '"a\u0000" "a" ''"a"
     """
     if value is None:
         return ""
+    if isinstance(value, str) and "\0" in value:
+        return f"{_MARK}{json.dumps(value, ensure_ascii=False)}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return f"{_MARK}{text}" if not text or _FORMULA.match(text) else text
 
@@ -170,7 +175,7 @@ def _value(cell: str, is_text: bool) -> Any:
     if not cell:
         return None
     text = cell.removeprefix(_MARK)
-    return text if is_text else json.loads(text)
+    return json.loads(text) if not is_text or cell.startswith(f'{_MARK}"') else text
 
 
 def _write_warc(records: Iterator[dict[str, Any]], target: Path) -> None:

@@ -47,9 +47,9 @@ VALUES = st.recursive(
 
 
 @given(
-    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=3),
+    text=st.text(st.characters(exclude_categories=["Cs"]), min_size=3),
     meta=st.dictionaries(st.text(max_size=5), VALUES, max_size=3),
-    name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    name=st.text(st.characters(exclude_categories=["Cs"])),
     removed_text=st.booleans(),
 )
 @settings(max_examples=40)
@@ -111,6 +111,15 @@ def test_no_cell_of_csv_is_a_formula(folder):
         rows = list(csv.DictReader(file))
     assert any(row["text"] == "'=cmd|' /C calc'!A0\r\n" for row in rows)
     assert not [cell for row in rows for cell in row.values() if cell[:1] in "=+-@\t\r\n" and cell]
+
+
+def test_nul_is_no_byte_of_csv(folder):
+    text = 'EN \0\n\'"\0"\n'
+    (folder / "nul.jsonl").write_text(json.dumps({"id": "a", "text": text}))
+    assert main(["run", "nul.jsonl", "-o", "out", "--to", "csv"]) == 0
+    assert b"\0" not in (folder / "out" / "documents.csv").read_bytes()
+    assert main(["restore", "out", "-o", "back"]) == 0
+    assert [path.read_bytes() for path in (folder / "back").iterdir()] == [text.encode()]
 
 
 def test_warc_of_warc_refers_to_its_records(folder):
