@@ -527,7 +527,7 @@ def _label(evidence: _Evidence, known: Sequence[int], tuning: _Tuning) -> list[i
     weights = evidence.weights if odd is None else evidence.weights * np.where(odd, _ODD_WEIGHT, 1)[:, None]
     chosen = list(known) or [int(weights.sum(axis=0).argmax())]
     border = _border_mark(evidence)
-    mixed = _bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch)
+    mixed = bool(_bounds(weights, chosen).max() > tuning.min_gain + min(tuning.switch))
     if len(chosen) == 1:
         gain = _most_gain(evidence, weights, chosen[0], odd, tuning) if mixed or border else 0.0
         mixed = mixed and gain > tuning.min_gain
