@@ -234,17 +234,35 @@ def settings(data):
 
     score = scorer(data)
     documents = read(data)
-    usual = language._TUNINGS["mixture"]
-    good = {}
-    for values in product(*GRID.values()):
-        language._TUNINGS["mixture"] = usual._replace(**dict(zip(GRID, values, strict=True)))
-        results = []
-        for row, found in zip(documents, split_all([row["text"] for row in documents]), strict=True):
+    texts = [row["text"] for row in documents]
+    usual, detect = language._TUNINGS["mixture"], language._scores
+    detected, judged = {}, {}
+
+    def scores(units, choice):
+        key = tuple(units)
+        if key not in detected:
+            detected[key] = detect(units, choice)
+        languages, found = detected[key]
+        return languages, found.copy()  # they are weighed in place
+
+    def is_good(number, found):
+        key = number, tuple(found)
+        if key not in judged:
+            row = documents[number]
             result = score(row["text"], row["spans"], found)
             # In a document of one language, a wrong name is no fault of these settings.
-            results.append(result["split_ok"] if result["nlang"] > 1 else not result["false_split"])
-        good[values] = results
-    language._TUNINGS["mixture"] = usual
+            judged[key] = result["split_ok"] if result["nlang"] > 1 else not result["false_split"]
+        return judged[key]
+
+    # What the detectors say does not depend on the settings, and most documents are cut alike under all of them.
+    good = {}
+    language._scores = scores
+    try:
+        for values in product(*GRID.values()):
+            language._TUNINGS["mixture"] = usual._replace(**dict(zip(GRID, values, strict=True)))
+            good[values] = [is_good(number, found) for number, found in enumerate(split_all(texts))]
+    finally:
+        language._TUNINGS["mixture"], language._scores = usual, detect
     is_mixed = [row["nlang"] > 1 for row in documents]
 
     def shares(values, rows):

@@ -16,12 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import re2
 
 from .document import CATEGORIES, LABELS, Label
 from .errors import RuleError
 from .folding import GLUED, MAX_CHARS, WIDE, fold, fold_lines, strip_marks, word_count
+from .openings import Openings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,17 +33,12 @@ __all__ = ["Case", "Match", "Rule", "Rules", "check", "load_packs"]
 PACKS = Path(__file__).resolve().parent / "packs"
 FAMILIES = PACKS / "families.toml"
 
-MAX_LINE_WORDS = 16
-"""Patterns of whole lines up to so many words are looked for in short lines alone."""
-
 MAX_AMBIGUOUS_CHARS = 10
 """A longer line must be in the script of the rule's language; with kana it is Japanese, without Chinese."""
 
 MIN_FUNCTION_WORDS = 3
 """How many function words of one language a line holds before it is no longer read as another one."""
 
-_ASKS_FOR_ENDS = re.compile(r"\\[AzQ]|\(\?[a-zA-Z]*-")
-_LINE_BREAK, _BLANK = b"\n "
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _SCRIPTS = {
     "ar": re.compile(r"[\u0600-\u06ff]"),
@@ -125,41 +120,20 @@ class Rules:
         self._cases = cases
         self._patterns = tuple(patterns)
         self._speech = speech
-        self._compiled: dict[int, _PatternSet] = {}
-        self._topics: dict[int, _PatternSet] = {}
+        self._compiled: dict[int, Any] = {}
+        self._topics: dict[int, Any] = {}
         # A case is looked at only when its first pattern was found, so that only first patterns run on every line.
         self._triggered: dict[int, list[tuple[int, Case]]] = {}
         for number, ways in enumerate(cases):
             for case in ways:
                 self._triggered.setdefault(case.needs[0], []).append((number, case))
-        # RE2 remembers a state for each mix of patterns it is in the middle of. Patterns that start the line drop out
-        # at once, those that may stand anywhere stay to the end: kept apart, all need few states.
-        lines: dict[int, str] = {}
-        openings: dict[int, str] = {}
-        anywhere: dict[int, str] = {}
-        ends: dict[int, str] = {}
-        for number, triggered in self._triggered.items():
-            pattern = self._patterns[number]
-            if _ASKS_FOR_ENDS.search(pattern):
-                ends[number] = pattern
-            elif not pattern.startswith("^"):
-                anywhere[number] = pattern
-            elif pattern.endswith("$") and max(case.max_words for _, case in triggered) <= MAX_LINE_WORDS:
-                lines[number] = pattern
-            else:
-                openings[number] = pattern
-        self._sets = (
-            _PatternSet(lines, max_words=MAX_LINE_WORDS),
-            _PatternSet(openings, scan=[f"\n{pattern[1:]}" for pattern in openings.values()]),
-            _PatternSet(anywhere, scan=list(anywhere.values())),
-            _PatternSet(ends),
-        )
+        self._openings = Openings({number: self._patterns[number] for number in self._triggered})
 
     def _finds(self, number: int, text: bytes) -> bool:
         found = self._compiled.get(number)
         if found is None:
-            found = self._compiled[number] = _PatternSet({number: self._patterns[number]})
-        return bool(found.match(text))
+            found = self._compiled[number] = _compiled(self._patterns[number])
+        return bool(found.Match(text))
 
     def match(self, lines: Sequence[str]) -> list[Match | None]:
         """Return for each line the first rule that holds, or None.
@@ -173,30 +147,21 @@ class Rules:
         return matches
 
     def _triggers(self, folded: Sequence[str]) -> dict[int, list[int]]:
-        """Return for each line that has any the first patterns of cases that are found in it.
-
-        Asking RE2 line by line costs more than looking through all lines at once and leaping from find to find, so only
-        patterns of whole lines are looked for line by line, in short ones.
-        """
+        """Return for each line that has any the first patterns of cases that are found in it."""
         found: dict[int, list[int]] = {}
-        joined = ("\n" + "\n".join(folded) + "\n").encode()
-        breaks = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == _LINE_BREAK)
+        joined = "\n".join(["", *folded, ""]).encode()
+        if b"\x00" in joined:
+            # A line read in two ways: only the first is looked at here, but even if nothing is found in it.
+            found = {i: [] for i, line in enumerate(folded) if GLUED in line}
+            joined = joined.replace(b"\x00", b"")
         lines = joined[1:-1].split(b"\n")
-        blanks = [text.count(b" ") for text in lines]
-        glued = [i for i, text in enumerate(lines) if b"\x00" in text]
-        for i in glued:
-            found[i] = []  # it is read in two ways, of which only the first is looked at here
-            lines[i] = lines[i].replace(b"\x00", b"")
-        for patterns in self._sets:
-            if patterns.scan is not None:
-                places = np.fromiter(_places(patterns.scan, joined), dtype=np.int64)
-                where = {*(np.searchsorted(breaks, places, side="right") - 1).tolist(), *glued}
-                where.discard(len(lines))
-            else:
-                where = {i for i, count in enumerate(blanks) if 0 < count <= patterns.max_words + 1}
-            for i in where:
-                if own := patterns.match(lines[i]):
-                    found.setdefault(i, []).extend(own)
+        for i, number in zip(*(column.tolist() for column in self._openings.candidates(joined)), strict=True):
+            if self._finds(number, lines[i]):
+                found.setdefault(i, []).append(number)
+        for number in self._openings.unknown:
+            for i, line in enumerate(lines):
+                if line and self._finds(number, line):
+                    found.setdefault(i, []).append(number)
         return found
 
     def mentions(self, rule: Rule, folded: str) -> bool:
@@ -211,8 +176,9 @@ class Rules:
         if number not in self._topics:
             first = {self._patterns[case.needs[0]] for case in self._cases[number]}
             words = sorted(pattern for pattern in first if not pattern.startswith("^"))
-            self._topics[number] = _PatternSet({number: "|".join(words)} if words else {})
-        return bool(self._topics[number].match(folded.encode()))
+            self._topics[number] = _compiled("|".join(words)) if words else None
+        topic = self._topics[number]
+        return topic is not None and bool(topic.Match(folded.encode()))
 
     def matching(self, line: str) -> list[Rule]:
         """Return every rule that holds for a line, for checking rules; much slower than `match`."""
@@ -221,7 +187,7 @@ class Rules:
         return [self.rules[number] for number in sorted({number for holds in found for number, _ in holds})]
 
     def _ask(self, text: str) -> list[int]:
-        return [number for patterns in self._sets for number in patterns.match(text.encode())]
+        return self._triggers([text]).get(0, [])
 
     def _match(self, text: str, triggers: Sequence[int]) -> Match | None:
         first, *others = _variants(text)
@@ -259,45 +225,15 @@ class Rules:
         return list(holds.items())
 
 
-class _PatternSet:
-    """Tells which of some patterns are found in a line, in one pass.
-
-    Attributes:
-        scan: one pattern that is found in text of many lines wherever one of these is; None if there is none.
-        max_words: none of the patterns counts in a line of more words.
-    """
-
-    def __init__(self, patterns: Mapping[int, str], *, scan: Sequence[str] = (), max_words: int = MAX_CHARS) -> None:
-        self._numbers = list(patterns)
-        self._set = re2.Set.SearchSet(_options())
-        self.max_words = max_words if patterns else -2
-        try:
-            self.scan = re2.compile("(?m)" + "|".join(map("(?:{})".format, scan)), _options()) if scan else None
-            for pattern in patterns.values():
-                self._set.Add(pattern)
-            if patterns:
-                self._set.Compile()
-        except re2.error as error:
-            raise RuleError("the patterns of all rules together are too large; shorten their repetitions") from error
-
-    def match(self, text: bytes) -> list[int]:
-        found = self._set.Match(text) if self._numbers else None
-        return [self._numbers[i] for i in found] if found else []
-
-
-def _places(scan: Any, text: bytes) -> Iterator[int]:
-    """Yield a place in each line that a pattern is found in, not counting the line break before it."""
-    at = 0
-    while at >= 0:
-        match = scan.search(text, at)
-        if match is None:
-            return
-        start: int = match.start()
-        if text[start] == _LINE_BREAK:
-            start += 1
-        yield start
-        # A pattern may run on over the line's end, so the next line starts behind its beginning.
-        at = text.find(b"\n", start)
+def _compiled(pattern: str) -> Any:
+    """Return what finds a pattern in UTF-8: a set of one, which is asked faster than a pattern by itself."""
+    found = re2.Set.SearchSet(_options())
+    try:
+        found.Add(pattern)
+        found.Compile()
+    except re2.error as error:
+        raise RuleError("a pattern is too large; shorten its repetitions") from error
+    return found
 
 
 def _variants(text: str) -> list[str]:
