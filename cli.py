@@ -1,6 +1,6 @@
 """Run the command line from a checkout: python cli.py run INPUT... -o OUT."""
 
-from filter.command import main
+from filter.command import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

@@ -1,6 +1,6 @@
 """python -m filter: the same command as textsieve."""
 
-from .command import main
+from .command import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import io
 import logging
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, get_args
 
 from . import __version__
 from .config import COMMAND_TABLES, Config, Detector, Extractor, Preset, read_toml, unknown_option
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .readers import Reader, Rejection
     from .writers import Writer
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "main", "program"]
 
 _MAX_WAIT_S = 0.1
 """How long a live filter waits for more before it starts on what is there."""
@@ -40,7 +41,33 @@ _CONFIG = Path("textsieve.toml")
 _LANGUAGE_LISTS = {"languages": "languages", "keep_languages": "keep_language", "drop_languages": "drop_language"}
 _FILES, _FOLDERS = {"INPUT", "FILE", "PACK", "PROFILE", "GOLD"}, {"OUT", "DIR"}
 """Placeholders of options whose values a shell can complete."""
+_SIGNALLED = 128
+"""What is added to the number of the signal that ended a process."""
+_INTERRUPTED = _SIGNALLED + signal.SIGINT
 _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, the message says why; 130 interrupted"
+
+
+def program() -> NoReturn:
+    """Run the command as a process of its own: `main`, and then its end.
+
+    One that was stopped by a signal ends at once when its files and processes are seen to. Python's own end takes
+    every library apart, and some crash when the signal came while they were being loaded.
+    """
+    code: Any = _INTERRUPTED
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was begun")
+    except SystemExit as error:
+        code = error.code
+    if isinstance(code, int) and code > _SIGNALLED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TextsieveError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
-        return _fail("interrupted; no unfinished file is left", 130)
+        return _fail("interrupted; no unfinished file is left", _INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has enough; closing must not complain about it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _terminate(number: int, frame: Any) -> None:
-    raise SystemExit(128 + number)
+    raise SystemExit(_SIGNALLED + number)
 
 
 def _fail(message: str, code: int = 2) -> int:
@@ -592,7 +619,7 @@ def _run_shards(options: argparse.Namespace, config: Config, folder: Path, repor
 def _stopped(error: BaseException, how_far: str) -> int:
     how_on = f"{how_far}; give the same command again to go on"
     if isinstance(error, KeyboardInterrupt):
-        return _fail(f"interrupted; {how_on}", 130)
+        return _fail(f"interrupted; {how_on}", _INTERRUPTED)
     if isinstance(error, OSError):
         return _fail(f"{error.filename or 'writing'}: {error.strerror}; {how_on}")
     print(f"textsieve: terminated; {how_on}", file=sys.stderr)

@@ -334,6 +334,20 @@ def test_stopped_run_leaves_no_file(tmp_path, sent, code, said):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_interrupted_program_ends_at_once_and_in_order():
+    # Left to itself, Python would say -2 after a Ctrl-C in the midst of an exec, which loading libraries is full of.
+    code = """
+import atexit
+from filter import command
+atexit.register(print, "seen to")
+command.build_parser = lambda: exec("raise KeyboardInterrupt")
+command.program()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "seen to\n")
+    assert done.stderr == "textsieve: interrupted; nothing was begun\n"
+
+
 def test_stopped_run_leaves_old_results(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "documents.jsonl").write_text("old")
