@@ -46,26 +46,38 @@ def write_input(path, texts, size):
     return number
 
 
+def large_pages(data, kilochars):
+    """Return the pages of the labelled data that have at least so many thousand characters."""
+    return [page for page in pages(data, 1000) if len(page) >= kilochars * 1000]
+
+
+def packed_page(page):
+    """Return an answer of a server with a page of bytes, packed as a member of gzip, and its length unpacked."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+    return gzip.compress(answer + b"\r\n\r\n", 6, mtime=0), len(answer)
+
+
+def archived(number, packed, length):
+    """Return a record of WARC, packed: a member of gzip more, so that a page need be packed but once."""
+    head = (
+        "WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http; msgtype=response\r\n"
+        f"WARC-Record-ID: <urn:x:{number}>\r\nWARC-Target-URI: https://a.example/{number}\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    )
+    return gzip.compress(head.encode(), 1, mtime=0) + packed
+
+
 def write_archives(folder, pages, size):
     """Write pages over and over, as records with names of their own, until so many bytes are there, unpacked."""
-    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
-    bodies = [page.encode() for page in pages]
-    # A record is two members of gzip, so that a page need be packed but once.
-    packed = [(len(http) + len(body), gzip.compress(http + body + b"\r\n\r\n")) for body in bodies]
+    packed = [packed_page(page.encode()) for page in pages]
     folder.mkdir()
     number = written = 0
     while written < size:
         with (folder / f"{number:09}.warc.gz").open("wb") as file:
             end = min(size, written + WARC_MB * 1e6)
             while written < end:
-                length, body = packed[number % len(packed)]
-                head = (
-                    "WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http; msgtype=response\r\n"
-                    f"WARC-Record-ID: <urn:x:{number}>\r\nWARC-Target-URI: https://a.example/{number}\r\n"
-                    f"Content-Length: {length}\r\n\r\n"
-                )
-                file.write(gzip.compress(head.encode(), 1) + body)
-                written += length
+                file.write(archived(number, *packed[number % len(packed)]))
+                written += packed[number % len(packed)][1]
                 number += 1
     return number
 
@@ -245,7 +257,7 @@ def main():
             memory(source, folder / "out", arguments.memory_mb, documents)
         if arguments.html_mb:
             archives = folder / "archives"
-            large = [page for page in pages(arguments.data, 1000) if len(page) >= arguments.page_kb * 1000]
+            large = large_pages(arguments.data, arguments.page_kb)
             documents = write_archives(archives, large, arguments.html_mb * 1e6)
             memory(archives, folder / "html", arguments.html_mb, documents, "--extractor", "resiliparse")
 
