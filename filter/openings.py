@@ -19,9 +19,6 @@ __all__ = ["Openings", "openings"]
 Array = npt.NDArray[Any]
 
 _MAX_BYTES = 8
-_LENGTHS = (1, 2, 3, 4, 6, 8)
-"""Openings are cut to one of these lengths in bytes."""
-_CUT = [max(length for length in (0, *_LENGTHS) if length <= size) for size in range(_MAX_BYTES + 1)]
 _MAX_ALTERNATIVES = 2_000
 _MAX_CLASS_CHARS = 64
 _LINE_BREAK, _BLANK = b"\n "
@@ -63,12 +60,15 @@ def openings(pattern: str) -> frozenset[tuple[bool, bytes]] | None:
     >>> openings(".*") is None
     True
     """
-    try:
-        ways = _Reader(pattern).all()
-    except _UnknownError:
-        return None
-    found = frozenset((way.floats, way.text) for way in ways)
-    return None if any(not text for _, text in found) else found
+    # A single letter that anything may follow tells less than what comes after that, if anything does.
+    for least in (2, 1):
+        try:
+            ways = _Reader(pattern, least).all()
+        except _UnknownError:
+            return None
+        if all(len(way.text) >= least for way in ways):
+            return frozenset((way.floats, way.text) for way in ways)
+    return None
 
 
 class _UnknownError(Exception):
@@ -76,10 +76,11 @@ class _UnknownError(Exception):
 
 
 class _Reader:
-    """Reads a pattern from left to right."""
+    """Reads a pattern from left to right; where anything follows fewer than `least` bytes, what comes next counts."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, least: int) -> None:
         self._pattern = pattern
+        self._least = least
         self._at = 0
 
     def all(self) -> _Ways:
@@ -104,7 +105,7 @@ class _Reader:
             if not any(way.is_open for way in ways):
                 self._skip()
                 break
-            ways = _joined(ways, self._repeated())
+            ways = self._joined(ways, self._repeated())
         return ways
 
     def _skip(self) -> None:
@@ -137,7 +138,33 @@ class _Reader:
             return ways | _NOTHING
         if mark == "*" or (least and int(least) == 0):
             return _ANYTHING
-        return frozenset(_Way(way.floats, way.text, False) if way.text else _Way(True, b"", True) for way in ways)
+        return frozenset(self._closed(way) for way in ways)
+
+    def _closed(self, way: _Way) -> _Way:
+        """Return a way that anything may follow."""
+        return _Way(way.floats, way.text, False) if len(way.text) >= self._least else _Way(True, b"", True)
+
+    def _joined(self, ways: _Ways, following: _Ways) -> _Ways:
+        """Return the ways in which two things in a row can begin."""
+        if ways is _NOTHING:
+            return following
+        found: set[_Way] = set()
+        for way in ways:
+            if not way.is_open:
+                found.add(way)
+                continue
+            for floats, text, is_open in following:
+                if not way.text:
+                    found.add(_cut(way.floats or floats, text, is_open))
+                elif not floats:
+                    found.add(_cut(way.floats, way.text + text, is_open))
+                elif len(way.text) >= self._least:
+                    found.add(_Way(way.floats, way.text, False))
+                else:
+                    found.add(_cut(True, text, is_open))
+            if len(found) > _MAX_ALTERNATIVES:
+                raise _UnknownError
+        return frozenset(found)
 
     def _atom(self) -> _Ways:
         char = self._peek()
@@ -200,27 +227,6 @@ def _literal(text: str) -> _Ways:
     return frozenset({_cut(False, text.encode(), True)})
 
 
-def _joined(ways: _Ways, following: _Ways) -> _Ways:
-    """Return the ways in which two things in a row can begin."""
-    if ways is _NOTHING:
-        return following
-    found: set[_Way] = set()
-    for way in ways:
-        if not way.is_open:
-            found.add(way)
-            continue
-        for floats, text, is_open in following:
-            if not way.text:
-                found.add(_cut(way.floats or floats, text, is_open))
-            elif floats:
-                found.add(_Way(way.floats, way.text, False))
-            else:
-                found.add(_cut(way.floats, way.text + text, is_open))
-        if len(found) > _MAX_ALTERNATIVES:
-            raise _UnknownError
-    return frozenset(found)
-
-
 def _cut(floats: bool, text: bytes, is_open: bool) -> _Way:
     return _Way(floats, text, is_open) if len(text) < _MAX_BYTES else _Way(floats, text[:_MAX_BYTES], False)
 
@@ -252,7 +258,7 @@ class Openings:
                 continue
             for floats, text in found:
                 table = tables[2 if floats else place]
-                table.setdefault(text[: _CUT[len(text)]], []).append(number)
+                table.setdefault(text, []).append(number)
         self._first_words, self._words, self._anywhere = map(_Table, tables)
 
     def candidates(self, text: bytes) -> tuple[Array, Array]:
@@ -298,7 +304,7 @@ class _Table:
                 self.pairs[text[0] | text[1] << 8] = True
             else:
                 self.pairs[text[0] :: 256] = True
-        for length in _LENGTHS:
+        for length in range(1, _MAX_BYTES + 1):
             own = sorted((int.from_bytes(text, "little"), text) for text in strings if len(text) == length)
             if own:
                 keys = np.array([key for key, _ in own], dtype=np.uint64)
