@@ -272,14 +272,12 @@ class Openings:
         keys: Array = np.ndarray(len(text), dtype="<u8", buffer=codes, strides=(1,))
         breaks = np.flatnonzero(codes[: len(text)] == _LINE_BREAK)
         words = np.flatnonzero(codes[: len(text)] == _BLANK) + 1
-        pairs = codes[:-1].astype(np.uint16)
-        pairs |= codes[1:].astype(np.uint16) << np.uint16(8)
-        anywhere = np.flatnonzero(self._anywhere.pairs.take(pairs[: len(text)]))
+        pairs = codes[: len(text)] | codes[1 : len(text) + 1].astype(np.uint16) << np.uint16(8)
         found = []
         for table, places in (
             (self._first_words, breaks[:-1] + 2),
             (self._words, words),
-            (self._anywhere, anywhere),
+            (self._anywhere, np.flatnonzero(self._anywhere.pairs.take(pairs))),
         ):
             places = places[places < len(text)]
             places = places[table.pairs.take(pairs[places])]
@@ -298,19 +296,22 @@ class _Table:
 
     def __init__(self, strings: Mapping[bytes, list[int]]) -> None:
         self.pairs = np.zeros(1 << 16, dtype=bool)
-        self._by_length: list[tuple[np.uint64, Array, Array, Array]] = []
+        self._by_length: list[tuple[int, Array, Array, Array]] = []
         for text in strings:
             if len(text) > 1:
                 self.pairs[text[0] | text[1] << 8] = True
             else:
                 self.pairs[text[0] :: 256] = True
+        starts = np.array([int.from_bytes(text[:3], "little") for text in strings if len(text) > 2], dtype=np.uint64)
+        self._sieve = np.zeros(1 << 16, dtype=bool)
+        self._sieve[_hashed(starts)] = True
         for length in range(1, _MAX_BYTES + 1):
             own = sorted((int.from_bytes(text, "little"), text) for text in strings if len(text) == length)
             if own:
                 keys = np.array([key for key, _ in own], dtype=np.uint64)
                 numbers = np.array([number for _, text in own for number in strings[text]], dtype=np.int64)
                 edges = np.cumsum([0, *(len(strings[text]) for _, text in own)])
-                self._by_length.append((np.uint64((1 << 8 * length) - 1), keys, edges, numbers))
+                self._by_length.append((length, keys, edges, numbers))
 
     def look_up(self, keys: Array) -> tuple[Array, Array]:
         """Return the place of each key that begins with a string, and a pattern that this opens; in pairs.
@@ -318,14 +319,21 @@ class _Table:
         Args:
             keys: eight bytes of text each, the first of them lowest.
         """
+        # Nearly all keys fail at their first three bytes.
+        likely = np.flatnonzero(self._sieve.take(_hashed(keys)))
         places, numbers = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-        for mask, known, edges, patterns in self._by_length:
-            cut = keys & mask
+        for length, known, edges, patterns in self._by_length:
+            cut = (keys if length < 3 else keys[likely]) & np.uint64((1 << 8 * length) - 1)
             slot = np.minimum(np.searchsorted(known, cut), len(known) - 1)
             at = np.flatnonzero(known[slot] == cut)
             slot = slot[at]
             count = edges[slot + 1] - edges[slot]
-            places.append(np.repeat(at, count))
+            places.append(np.repeat(at if length < 3 else likely[at], count))
             first = np.repeat(edges[slot] - (np.cumsum(count) - count), count)
             numbers.append(patterns[first + np.arange(len(first))])
         return np.concatenate(places), np.concatenate(numbers)
+
+
+def _hashed(keys: Array) -> Array:
+    """Return a number below 2 ** 16 for the first three bytes of each key."""
+    return np.asarray((keys << np.uint64(40)) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(48))

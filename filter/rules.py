@@ -140,20 +140,26 @@ class Rules:
 
         A rule that holds by itself goes before one that holds weakly. Lines over MAX_CHARS code points match nothing.
         """
-        folded = fold_lines(lines)
-        matches: list[Match | None] = [None] * len(folded)
-        for i, triggers in self._triggers(folded).items():
-            matches[i] = self._match(folded[i], triggers)
+        readings = [_variants(text) for text in fold_lines(lines)]
+        # Second readings stand behind all first ones, and one look serves both.
+        second = [i for i, variants in enumerate(readings) if len(variants) > 1]
+        texts = [variants[0] for variants in readings] + [readings[i][1] for i in second]
+        holds = {i: self._hold(texts[i], triggers) for i, triggers in self._triggers(texts).items()}
+        for at, i in enumerate(second, len(readings)):
+            # They count where the first reading has nothing that holds by itself.
+            if at in holds and all(weak for _, weak in holds.get(i, ())):
+                holds[i] = holds.get(i, []) + holds[at]
+        matches: list[Match | None] = [None] * len(readings)
+        for i, found in holds.items():
+            if found and i < len(readings):
+                number, weak = min(found, key=lambda hold: (hold[1], hold[0]))
+                matches[i] = Match(self.rules[number], weak)
         return matches
 
-    def _triggers(self, folded: Sequence[str]) -> dict[int, list[int]]:
-        """Return for each line that has any the first patterns of cases that are found in it."""
+    def _triggers(self, texts: Sequence[str]) -> dict[int, list[int]]:
+        """Return for each folded line that has any the first patterns of cases that are found in it."""
         found: dict[int, list[int]] = {}
-        joined = "\n".join(["", *folded, ""]).encode()
-        if b"\x00" in joined:
-            # A line read in two ways: only the first is looked at here, but even if nothing is found in it.
-            found = {i: [] for i, line in enumerate(folded) if GLUED in line}
-            joined = joined.replace(b"\x00", b"")
+        joined = "\n".join(["", *texts, ""]).encode()
         lines = joined[1:-1].split(b"\n")
         for i, number in zip(*(column.tolist() for column in self._openings.candidates(joined)), strict=True):
             if self._finds(number, lines[i]):
@@ -182,22 +188,9 @@ class Rules:
 
     def matching(self, line: str) -> list[Rule]:
         """Return every rule that holds for a line, for checking rules; much slower than `match`."""
-        text = fold_lines([line])[0]
-        found = [self._hold(variant, self._ask(variant)) for variant in _variants(text)] if text else []
+        texts = _variants(fold_lines([line])[0])
+        found = [self._hold(texts[i], triggers) for i, triggers in self._triggers(texts).items()]
         return [self.rules[number] for number in sorted({number for holds in found for number, _ in holds})]
-
-    def _ask(self, text: str) -> list[int]:
-        return self._triggers([text]).get(0, [])
-
-    def _match(self, text: str, triggers: Sequence[int]) -> Match | None:
-        first, *others = _variants(text)
-        holds = self._hold(first, triggers)
-        if not any(not weak for _, weak in holds):
-            holds += [hold for variant in others for hold in self._hold(variant, self._ask(variant))]
-        if not holds:
-            return None
-        number, weak = min(holds, key=lambda hold: (hold[1], hold[0]))
-        return Match(self.rules[number], weak)
 
     def _hold(self, text: str, triggers: Sequence[int]) -> list[tuple[int, bool]]:
         """Return the number of each rule that holds for a folded line with these first patterns, and whether weakly."""
