@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from filter.errors import RuleError
 from filter.folding import MAX_CHARS, fold, fold_lines, word_count
-from filter.rules import PACKS, Match, Rule, Rules, check, load_packs
+from filter.rules import PACKS, Match, Rule, Rules, _options, _variants, check, load_packs
 
 LANGUAGES = (
     *("en", "es", "fr", "de", "it", "pt", "nl", "pl", "sv", "da", "no", "fi"),
@@ -185,10 +186,31 @@ def test_long_lines_match_nothing() -> None:
     assert load_packs().match(["Sign up for our newsletter. " * 40]) == [None]
 
 
+@lru_cache(maxsize=1)
+def all_patterns(rules: Rules) -> tuple[list[int], re2.Set]:
+    numbers, patterns = list(rules._triggered), re2.Set.SearchSet(_options())
+    for number in numbers:
+        patterns.Add(rules._patterns[number])
+    patterns.Compile()
+    return numbers, patterns
+
+
 def one_by_one(rules: Rules, lines: list[str]) -> list[Match | None]:
-    """Return what `match` returns, by asking every set of patterns about every line."""
-    folded = [fold_lines([line])[0] for line in lines]
-    return [rules._match(text, rules._ask(text.replace("\x00", ""))) if text else None for text in folded]
+    """Return what `match` returns, by looking for all patterns in every line."""
+    return [one(rules, fold_lines([line])[0]) for line in lines]
+
+
+def one(rules: Rules, text: str) -> Match | None:
+    numbers, patterns = all_patterns(rules)
+    found: list[tuple[int, bool]] = []
+    for reading in _variants(text) if text else ():
+        found += rules._hold(reading, [numbers[i] for i in patterns.Match(reading.encode()) or ()])
+        if not all(weak for _, weak in found):
+            break
+    if not found:
+        return None
+    number, weak = min(found, key=lambda hold: (hold[1], hold[0]))
+    return Match(rules.rules[number], weak)
 
 
 PHRASES = [row["text"] for row in phrases()]
