@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from hypothesis import settings
 # How long one example takes says more about what else the machine does than about the code.
 settings.register_profile("textsieve", deadline=None)
 settings.load_profile("textsieve")
+
+# A job in the background is started with Ctrl-C ignored, and so would be what the tests start in order to interrupt it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -105,8 +105,6 @@ def test_no_child_outlives_its_parent(number):
     code = textwrap.dedent(SLEEPER.format(limit=0.5 if number == signal.SIGKILL else 1000))
     if number == signal.SIGTERM:
         code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n" + code
-    if number == signal.SIGINT:  # a job in the background is started with Ctrl-C ignored
-        code = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + code
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
         process_id = int(parent.stdout.readline())
         assert is_running(process_id)
