@@ -1,11 +1,10 @@
 """The cleaner in the shape the scoring script of the labelled data calls; no model judges a site it has seen.
 
-`lines_cv`: the learned line model alone. `clean_cv`: rules, structure and model. `html`: extraction, then all of it.
+`lines_cv`: the learned line model alone. `clean_cv`: rules, structure and model. Pages of HTML: `adapters_html`.
 A text is looked up by its hash; its site's fold decides which model judges it. The models that lack one fold are kept
 under build/cv and made anew when the labelled data, the rules or the code that learns from them has changed.
 
-Environment: TEXTSIEVE_DATA is the folder of labelled data, TEXTSIEVE_PRESET the preset (default balanced),
-TEXTSIEVE_EXTRACTOR what takes the text out of HTML (default trafilatura).
+Environment: TEXTSIEVE_DATA is the folder of labelled data, TEXTSIEVE_PRESET the preset (default balanced).
 """
 
 from __future__ import annotations
@@ -19,23 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import ROOT, shared_dir
-from filter.blocks import BlockModel, models_from_store
-from filter.blocks import using as using_blocks
 from filter.clean import clean
 from filter.config import Config
-from filter.document import Document, Record
-from filter.extract import extract
+from filter.document import Document
 from filter.lines import LineModel, line_scores, threshold, using
 from filter.segment import segment
 from filter.store import load_model
 
 FOLD_MODELS = ROOT / "build" / "cv" / "lines"
-FOLD_BLOCKS = ROOT / "build" / "cv" / "blocks"
-CONFIG = Config(
-    preset=os.environ.get("TEXTSIEVE_PRESET", "balanced"),
-    extractor=os.environ.get("TEXTSIEVE_EXTRACTOR", "trafilatura"),
-    page_timeout_s=None,  # the child that keeps the limit would use the shipped models
-)
+CONFIG = Config(preset=os.environ.get("TEXTSIEVE_PRESET", "balanced"))
 
 
 def lines_cv(text: str) -> list[tuple[int, int]]:
@@ -55,74 +46,43 @@ def clean_cv(text: str) -> list[tuple[int, int]]:
     return [(span.start, span.end) for span in document.spans if span.label in ("content", "ai_padding")]
 
 
-def html(page: str) -> str:
-    """Return the main text of a page after the whole clean stage."""
-    with using_blocks(_block_models()[_fold(page)]), using(_model(page)):
-        document = clean([segment(extract(Record(html=page), CONFIG))], CONFIG)[0]
-    return "".join(document.text[span.start : span.end] for span in document.spans if span.label == "content")
-
-
-def extracted_html(page: str) -> str:
-    """Return the text the package extracts from a page, before anything is cleaned."""
-    with using_blocks(_block_models()[_fold(page)]):
-        return extract(Record(html=page), CONFIG).text
-
-
-def _key(text: str) -> bytes:
+def key(text: str) -> bytes:
     return hashlib.sha1(text.encode("utf-8", "surrogatepass")).digest()
 
 
 @lru_cache(maxsize=2)
-def _domains(kind: str) -> dict[bytes, str]:
-    """Return the domain of each labelled text, `lines` or `html`, by its hash."""
-    from filter.training import data_folder, read_jsonl
+def folds(kind: str) -> dict[bytes, int]:
+    """Return the fold of the site of each labelled text, `lines` or `html`, by the text's hash."""
+    from filter.training import data_folder, fold_of, read_jsonl
 
     folder = data_folder(shared_dir(), "clean")
     found = {}
     for path in sorted(folder.glob(f"{kind}.*.jsonl.xz")):
         for page in read_jsonl(path):
             text = page["html"] if "html" in page else "\n".join(line["text"] for line in page["lines"])
-            found[_key(text)] = page["domain"]
+            found[key(text)] = fold_of(page["domain"])
     return found
 
 
-def _fold(text: str) -> int:
-    from filter.training import fold_of
-
-    key, lines = _key(text), _domains("lines")
-    # Pages take many times longer to read than lines; most rows need only these.
-    domain = lines[key] if key in lines else _domains("html").get(key)
-    if domain is None:
-        raise KeyError("the text is not in the labelled data, so it is unknown which model has not seen its site")
-    return fold_of(domain)
-
-
 def _model(text: str) -> LineModel:
-    return _models()[_fold(text)]
+    fold = folds("lines").get(key(text))
+    if fold is None:
+        raise KeyError("the text is not in the labelled data, so it is unknown which model has not seen its site")
+    return models()[fold]
 
 
 @lru_cache(maxsize=1)
-def _models() -> list[LineModel]:
+def models() -> list[LineModel]:
     from filter.training import FOLDS, data_folder, digest, train_lines
 
     # The networks see what rules find: whatever decides that has a say in what they learn.
     names = ("clean.py", "features.py", "folding.py", "lines.py", "rules.py", "segment.py", "training.py")
     code = [*(ROOT / "filter" / name for name in names), *(ROOT / "filter" / "packs").glob("*.toml")]
-    _make(FOLD_MODELS, digest([*code, *data_folder(shared_dir(), "clean").glob("lines.*")]), train_lines)
+    make(FOLD_MODELS, digest([*code, *data_folder(shared_dir(), "clean").glob("lines.*")]), train_lines)
     return [LineModel.from_store(load_model(f"lines-{fold}", FOLD_MODELS)) for fold in range(FOLDS)]
 
 
-@lru_cache(maxsize=1)
-def _block_models() -> list[dict[str, BlockModel]]:
-    from filter.training import FOLDS, data_folder, digest
-    from filter.training_blocks import train_blocks
-
-    code = [ROOT / "filter" / name for name in ("blocks.py", "extract.py", "training_blocks.py")]
-    _make(FOLD_BLOCKS, digest([*code, *data_folder(shared_dir(), "clean").glob("html.*")]), train_blocks)
-    return [models_from_store(load_model(f"blocks-{fold}", FOLD_BLOCKS)) for fold in range(FOLDS)]
-
-
-def _make(folder: Path, stamp: str, train: Callable[..., None]) -> None:
+def make(folder: Path, stamp: str, train: Callable[..., None]) -> None:
     """Make the models of a folder anew where they were made from something else."""
     mark = folder / "stamp"
     if not mark.is_file() or (mark.read_text() != stamp and "TEXTSIEVE_STALE" not in os.environ):

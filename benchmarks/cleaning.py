@@ -43,7 +43,7 @@ def pages(data: Path) -> Iterator[dict[str, Any]]:
 
 def judged(data: Path, every: int) -> tuple[Any, Any, Any]:
     """Return label, score and length of every scored line; a line that a rule has marked scores 2."""
-    from benchmarks.adapters_clean import _models
+    from benchmarks.adapters_clean import models
     from filter.training import fold_of
 
     by_fold: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -53,7 +53,7 @@ def judged(data: Path, every: int) -> tuple[Any, Any, Any]:
     scores: list[float] = []
     chars: list[int] = []
     for fold, rows in sorted(by_fold.items()):
-        with using(_models()[fold]):
+        with using(models()[fold]):
             for at in range(0, len(rows), BATCH_PAGES):
                 batch = [[line for line in row["lines"] if line["text"].strip()] for row in rows[at : at + BATCH_PAGES]]
                 texts = ["\n".join(" ".join(line["text"].splitlines()) for line in lines) for lines in batch]

@@ -133,11 +133,11 @@ def judged(pages: Sequence[Page], preset: Preset, *, is_seen: bool, layers: str)
 
 def with_model(documents: Sequence[Document], domain: str, preset: Preset) -> list[Document]:
     """Return the documents as the clean stage goes on with them, by a line model that has not seen their site."""
-    from benchmarks.adapters_clean import _models
+    from benchmarks.adapters_clean import models
     from filter.lines import using
     from filter.training import fold_of
 
-    with using(_models()[fold_of(domain)]):
+    with using(models()[fold_of(domain)]):
         # What rules and profiles have marked stays, so that the stage adds the model's marks to them.
         return clean(documents, Config(preset=preset))
 

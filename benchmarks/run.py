@@ -58,8 +58,8 @@ TABLES = {
             ("trafilatura, fast", "benchmarks.peers_clean:trafilatura_fast"),
             ("trafilatura, recall", "benchmarks.peers_clean:trafilatura_recall"),
             ("trafilatura, default", "benchmarks.peers_clean:trafilatura_default"),
-            ("textsieve (cross-validated)", "benchmarks.adapters_clean:html"),
-            ("textsieve, --extractor resiliparse (cross-validated)", "benchmarks.adapters_clean:html"),
+            ("textsieve (cross-validated)", "benchmarks.adapters_html:html"),
+            ("textsieve, --extractor resiliparse (cross-validated)", "benchmarks.adapters_html:html"),
         ],
     ),
     "classify": (

@@ -28,7 +28,8 @@ _META_CHARSET = re.compile(
 )
 _META_WITHIN = 4096
 _TAG = re.compile(r"<[a-zA-Z]")
-_LONG_TAG = re.compile(r"<[A-Za-z][^<>]{20000}[^<>]*")
+_LONG_TAG_CHARS = 20_000
+_LONG_TAG = re.compile(rf"<[A-Za-z][^<>]{{{_LONG_TAG_CHARS}}}[^<>]*")
 _MAX_ATTRIBUTES = 5000
 # Pages beyond these may take long and are read in a child process; of today's news pages, two in a thousand are.
 _MANY_TAGS = 10_000
@@ -156,8 +157,10 @@ def _page_text(html: str | bytes, extractor: Extractor) -> str:
 
 def _check_tags(page: str) -> None:
     """Refuse a tag of very many attributes: the parser takes minutes for one, as it compares each with all others."""
-    for tag in _LONG_TAG.finditer(page):
-        if tag[0].count("=") > _MAX_ATTRIBUTES:
+    # A tag that long stands across one of these places, so the rest of the page need not be looked at.
+    for place in range(_LONG_TAG_CHARS, len(page), _LONG_TAG_CHARS):
+        tag = _LONG_TAG.match(page, max(0, page.rfind("<", 0, place)))
+        if tag and tag[0].count("=") > _MAX_ATTRIBUTES:
             reason = f"HTML with more than {_MAX_ATTRIBUTES:,} attributes in a tag, at character {tag.start():,}"
             raise InputError(reason, remedy=_PAGE_REMEDY)
 
@@ -259,11 +262,13 @@ def _plain_tree(page: str) -> Any:
 def _is_deep(page: str) -> bool:
     """Return whether elements nest too deep for either extractor: one drops text, the other takes the square of it."""
     depth = 0
-    for match in _NESTING.finditer(page):
-        depth += -1 if match[1] else 1
-        if depth > _MAX_DEPTH:
-            return True
-        depth = max(depth, 0)
+    for slash in _NESTING.findall(page):
+        if not slash:
+            depth += 1
+            if depth > _MAX_DEPTH:
+                return True
+        elif depth:
+            depth -= 1
     return False
 
 
