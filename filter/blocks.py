@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "Blocks",
     "features",
     "main_text",
+    "mask_of",
     "models_from_store",
     "models_to_store",
     "read_blocks",
@@ -114,6 +115,7 @@ _LINKS = frozenset(("a", "button"))
 _BOLD = frozenset(("b", "strong"))
 _HEADINGS = sum(_TAG_MASK[f"h{level}"] for level in range(1, 7))
 _LEVELS = 4
+_MANY_COLUMNS = 512
 _CELL = " | "
 _MAX_CELL_CHARS = 100
 _MIN_BESIDE = 2
@@ -141,6 +143,11 @@ def _name_mask(names: str) -> int:
     for word in _NAME_WORD.findall(names):
         mask |= _word_mask(word.lower())
     return mask
+
+
+def mask_of(name: str) -> int:
+    """Return the mask of a tag, such as `h1`, or of a family of names, such as `teaser`."""
+    return 1 << _BITS[name if name in _FAMILIES else f"<{name}>"]
 
 
 class Blocks(NamedTuple):
@@ -366,19 +373,25 @@ class _Table:
     """Columns of numbers by name."""
 
     def __init__(self, rows: int) -> None:
-        self.rows = rows
         self.names: list[str] = []
-        self.columns: list[Array] = []
+        self.columns = np.empty((_MANY_COLUMNS, rows), dtype=np.float32)
 
-    def add(self, names: str | Sequence[str], values: Array | float) -> None:
+    def add(self, names: str | Sequence[str], columns: Sequence[Array | float] | Array) -> None:
+        """Add a column, or several: each is an array, or one number for all rows."""
         if isinstance(names, str):
-            names = [names]
+            names, columns = [names], np.asarray(columns)[None]
+        at = len(self.names)
         self.names += names
-        columns = np.broadcast_to(np.asarray(values, dtype=np.float32).reshape(-1, len(names)), (self.rows, len(names)))
-        self.columns.append(columns)
+        if len(self.names) > len(self.columns):
+            self.columns = np.vstack([self.columns, np.empty_like(self.columns)])
+        if isinstance(columns, np.ndarray):
+            self.columns[at : at + len(names)] = columns
+            return
+        for number, column in enumerate(columns, at):
+            self.columns[number] = column
 
-    def rows_of(self) -> Floats:
-        return np.hstack(self.columns)
+    def rows(self) -> Floats:
+        return np.ascontiguousarray(self.columns[: len(self.names)].T)
 
 
 _TEXT = (
@@ -454,13 +467,13 @@ def _bits(masks: Array) -> Array:
     return np.unpackbits(octets, axis=1, bitorder="little")[:, : len(_BITS)]
 
 
-def _beside(rows: Array, step: int) -> Array:
-    """Return the rows that stand `step` further on; zeros beyond either end."""
-    out = np.zeros_like(rows)
-    if 0 < step < len(rows):
-        out[:-step] = rows[step:]
-    elif 0 < -step < len(rows):
-        out[-step:] = rows[:step]
+def _beside(columns: Array, step: int) -> Array:
+    """Return of each row the one that stands `step` further on; zeros beyond either end."""
+    out = np.zeros_like(columns)
+    if 0 < step < columns.shape[1]:
+        out[:, :-step] = columns[:, step:]
+    elif 0 < -step < columns.shape[1]:
+        out[:, -step:] = columns[:, :step]
     return out
 
 
@@ -492,18 +505,21 @@ def _told(blocks: Blocks) -> Floats:
     ends = np.cumsum([len(text) + 1 for text in lowered])
     joined = "\n".join(lowered)
 
+    @cache
+    def where_is(stem: str) -> Array:
+        places, at = [], joined.find(stem)
+        while at >= 0:
+            places.append(at)
+            at = joined.find(stem, at + 1)
+        where = ends.searchsorted(np.array(places, dtype=np.int64), side="right")
+        return where[np.append(True, where[1:] != where[:-1])] if len(where) > 1 else where
+
     def held(text: str) -> tuple[Array, Array]:
         stems = _stems(text)
         plain, rare = np.zeros(len(lowered)), np.zeros(len(lowered))
-        for stem in stems:
-            places, at = [], joined.find(stem)
-            while at >= 0:
-                places.append(at)
-                at = joined.find(stem, at + 1)
-            if places:
-                where = np.unique(np.searchsorted(ends, places, side="right"))
-                plain[where] += 1 / len(stems)
-                rare[where] += 1 / len(where)
+        for where in filter(len, map(where_is, stems)):
+            plain[where] += 1 / len(stems)
+            rare[where] += 1 / len(where)
         return plain, rare
 
     title, rare = held(blocks.title)
@@ -569,17 +585,14 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
     index = np.arange(count)
     table = _Table(count)
     text = _text_numbers(blocks.texts)
-    table.add(_TEXT, text)
+    table.add(_TEXT, text.T)
     said = dict(zip(_TEXT, text.T.astype(np.float64), strict=True))
     size = np.array([len(text) for text in blocks.texts], dtype=np.float64)
     link = blocks.links / size
-    table.add(
-        ["link", "strong", "broken", "in row"],
-        np.column_stack([link, blocks.strong / size, blocks.broken, blocks.row >= 0]),
-    )
+    table.add(["link", "strong", "broken", "in row"], [link, blocks.strong / size, blocks.broken, blocks.row >= 0])
     own = blocks.mask[blocks.element]
     levels = _levels(blocks)
-    columns: Sequence[Array]
+    columns: Sequence[Array | float]
     near = own | blocks.mask[levels[1]] | blocks.mask[levels[2]]
     for name, masks in (
         ("own", own),
@@ -587,7 +600,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
         ("around", blocks.around[blocks.element] | own),
         ("inner", blocks.inner),
     ):
-        table.add([f"{name} {bit}" for bit in _BITS], _bits(masks))
+        table.add([f"{name} {bit}" for bit in _BITS], _bits(masks).T)
     # Characters that look like those of running text: outside links, in sentences.
     words = np.expm1(said["log words"])
     marks = np.clip(said["stops"] + said["comma rate"] * words / 2, 0.2, 1)
@@ -606,7 +619,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
             (index - first) / np.maximum(1, end - first),
         )
         names = [f"{name} {k} up" for name in ("chars", "link", "blocks", "prose", "prose share", "place")]
-        table.add(names, np.column_stack(columns))
+        table.add(names, columns)
     for name, ids in (("kind", blocks.kind[blocks.element]), ("path", blocks.path[blocks.element])):
         alike = np.bincount(ids)
         chars, own_prose, own_links = (np.bincount(ids, weights=values) for values in (size, prose, blocks.links))
@@ -618,7 +631,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
             np.log1p(chars / np.maximum(alike, 1)),
         )
         names = [f"{name} {part}" for part in ("count", "chars", "prose share", "link", "mean")]
-        table.add(names, np.column_stack(columns)[ids])
+        table.add(names, [column[ids] for column in columns])
     # The element whose children hold most prose, as Readability looks for it.
     held = np.zeros(len(blocks.parent))
     for share, level in zip((1.0, 1.0, 0.5), levels, strict=False):
@@ -637,19 +650,19 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
         np.clip(index - (h1[0] if len(h1) else count), -50, 50),
     )
     names = ["steps to top", "place in top", "chars before", "prose before", "log prose before", "log prose after"]
-    table.add([*names, "after h1"], np.column_stack(columns))
+    table.add([*names, "after h1"], columns)
     page = [held[top] / total_prose, np.log1p(count), np.log1p(total), np.log1p(total_prose), total_prose / total]
-    table.add(["top share", "page blocks", "page chars", "page prose", "page prose share"], np.array(page))
+    table.add(["top share", "page blocks", "page chars", "page prose", "page prose share"], page)
     told = _told(blocks)
-    table.add(["title words", "rare title words", "lead words", "is title"], told)
+    table.add(["title words", "rare title words", "lead words", "is title"], told.T)
     hits = _Sums.of(told[:, 1])
+    alike = np.bincount(blocks.path)
+    everywhere = np.bincount(blocks.path, weights=proses.between(blocks.first, blocks.end))
+    earliest = np.full(len(alike), count)
+    np.minimum.at(earliest, blocks.path, blocks.first)
     for k, level in enumerate(levels[1:], 1):
         ids = blocks.path[level]
         first, end = blocks.first[level], blocks.end[level]
-        alike = np.bincount(blocks.path)
-        everywhere = np.bincount(blocks.path, weights=proses.between(blocks.first, blocks.end))
-        earliest = np.full(len(alike), count)
-        np.minimum.at(earliest, blocks.path, blocks.first)
         columns = (
             np.log1p(alike[ids]),
             everywhere[ids] / total_prose,
@@ -660,40 +673,38 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
             hits.between(first, end) / (1 + np.log1p(proses.between(first, end))),
         )
         names = ["alike", "alike prose share", "alike mean", "own share", "after first", "title words", "title rate"]
-        table.add([f"{name} {k} up" for name in names], np.column_stack(columns))
+        table.add([f"{name} {k} up" for name in names], columns)
     # Where the title stands, and the first running text after it.
     title, start = _start(blocks, told, prose, link, (own & _HEADINGS) > 0)
     for name, at in (("title", title), ("start", start)):
         if at < 0:
-            values = np.tile(np.array([0.0, -60, -1, 0, 0, 0, 0]), (count, 1))
+            columns = (0.0, -60, -1, 0, 0, 0, 0)
         else:
             here = np.full(count, at)
             low, high = np.minimum(here, index), np.maximum(here, index)
-            values = np.column_stack(
-                (
-                    np.ones(count),
-                    np.clip(index - at, -50, 50),
-                    _steps(blocks, int(blocks.element[at]), index),
-                    np.log1p(np.maximum(proses.between(low, high), 0)),
-                    np.log1p(links.between(low, high)),
-                    np.log1p(_longest(link > 0.5, low, high, at)),
-                    links.between(low, high) / np.maximum(sizes.between(low, high), 1),
-                )
+            columns = (
+                1.0,
+                np.clip(index - at, -50, 50),
+                _steps(blocks, int(blocks.element[at]), index),
+                np.log1p(np.maximum(proses.between(low, high), 0)),
+                np.log1p(links.between(low, high)),
+                np.log1p(_longest(link > 0.5, low, high, at)),
+                links.between(low, high) / np.maximum(sizes.between(low, high), 1),
             )
         names = ["has", "after", "steps to", "prose since", "links since", "link run since", "link rate since"]
-        table.add([f"{n} {name}" for n in names], values)
+        table.add([f"{n} {name}" for n in names], columns)
     if start >= 0:
         numbers = [blocks.element, blocks.kind[blocks.element], blocks.path[blocks.element]]
         numbers += [blocks.parent[blocks.element], blocks.path[levels[1]]]
-        like = np.column_stack([ids == ids[start] for ids in numbers])
+        columns = [ids == ids[start] for ids in numbers]
     else:
-        like = np.zeros((count, 5), dtype=bool)
-    table.add([f"start's {name}" for name in ("element", "kind", "path", "parent", "parent's path")], like)
+        columns = (0.0, 0.0, 0.0, 0.0, 0.0)
+    table.add([f"start's {name}" for name in ("element", "kind", "path", "parent", "parent's path")], columns)
     heading = (own & _HEADINGS) > 0
-    base = np.column_stack(
+    base = np.vstack(
         [said["log chars"], link, said["ends with stop"], heading, np.log1p(prose), said["digits"], told[:, 1]]
     )
-    same = np.column_stack([blocks.element, blocks.kind[blocks.element], blocks.path[blocks.element]]) + 1
+    same = np.vstack([blocks.element, blocks.kind[blocks.element], blocks.path[blocks.element]]) + 1
     for step in (-3, -2, -1, 1, 2, 3):
         table.add([f"{name} {step:+d}" for name in _NEIGHBOURS], _beside(base, step))
         if abs(step) == 1:
@@ -703,7 +714,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
         low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, count)
         near_link = links.between(low, high) / np.maximum(sizes.between(low, high), 1)
         columns = (np.log1p(np.maximum(proses.between(low, high), 0)), near_link)
-        table.add([f"prose within {reach}", f"link within {reach}"], np.column_stack(columns))
+        table.add([f"prose within {reach}", f"link within {reach}"], columns)
     times: dict[str, int] = {}
     before = []
     for block in blocks.texts:
@@ -714,7 +725,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
     table.add("times", np.minimum([times[block] for block in blocks.texts], 6))
     for name, values in (votes or {}).items():
         table.add(f"vote of {name}", values)
-    return table.rows_of(), table.names
+    return table.rows(), table.names
 
 
 @dataclass(frozen=True)
@@ -736,8 +747,14 @@ class BlockModel:
         if not blocks.texts:
             return np.zeros(0, dtype=np.float32)
         rows, names = features(blocks, votes)
-        at = {name: number for number, name in enumerate(names)}
-        return sigmoid(self.net(rows[:, [at[name] for name in self.columns]]))
+        return sigmoid(self.net(rows[:, _places(self.columns, tuple(names))]))
+
+
+@lru_cache(maxsize=8)
+def _places(columns: tuple[str, ...], names: tuple[str, ...]) -> Array:
+    """Return where in the names each column stands; pages share them, and to look takes longer than to compute."""
+    at = {name: number for number, name in enumerate(names)}
+    return np.array([at[column] for column in columns])
 
 
 def models_from_store(model: Model) -> dict[str, BlockModel]:
