@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import lt
 from typing import Any, Literal, NamedTuple
 
 __all__ = [
@@ -285,10 +286,12 @@ class Document:
 
 
 def _check_tiling(document: Document, spans: Sequence[Span]) -> None:
-    at = 0
-    for span in spans:
-        if span.start != at or span.end <= span.start:
-            raise ValueError(f"document {document.id!r}: span [{span.start}, {span.end}) does not follow offset {at}")
-        at = span.end
+    edges = [0, *(span.end for span in spans)]
+    at = edges[-1]
+    if edges[:-1] != [span.start for span in spans] or not all(map(lt, edges, edges[1:])):
+        at, span = next(
+            (at, span) for at, span in zip(edges, spans, strict=False) if span.start != at or span.end <= span.start
+        )
+        raise ValueError(f"document {document.id!r}: span [{span.start}, {span.end}) does not follow offset {at}")
     if at != len(document.text):
         raise ValueError(f"document {document.id!r}: spans end at {at}, the text at {len(document.text)}")

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -664,10 +664,11 @@ def _proof(
         remembers: if not, no word counts as one that occurred before.
     """
     weight = tuning.name_weight
+    worth = _worth(units, weight)
     seen: set[str] = set()
     proof: list[float] = []
     for words in units:
-        proving = _telling([word for word in words if word not in seen], weight)
+        proving = sum([worth[word] for word in words if word not in seen])
         if words and words[0] not in seen and words[0][0].isupper():
             # What begins a sentence need not be a name.
             proving += len(words[0]) * (2 - weight)
@@ -685,23 +686,22 @@ def _trust(units: Sequence[Sequence[str]], kinds: Sequence[int], tuning: _Tuning
 
     Names tell less, and words on both sides of a separator nothing.
     """
-    weight = tuning.name_weight
+    worth = _worth(units, tuning.name_weight).__getitem__
     trust: list[float] = []
     before: Sequence[str] = ()
     for kind, words in zip(kinds, units, strict=True):
         own = words
         if kind == SEPARATOR and not set(before).isdisjoint(words):
-            trust[-1] = _telling([word for word in before if word not in words], weight) / len("".join(before))
+            trust[-1] = sum([worth(word) for word in before if word not in words]) / len("".join(before))
             own = [word for word in words if word not in before]
-        trust.append(_telling(own, weight) / (len("".join(words)) or 1))
+        trust.append(sum(map(worth, own)) / (len("".join(words)) or 1))
         before = words
     return np.minimum(np.array(trust, dtype=np.float32), 1)[:, None]
 
 
-def _telling(words: Sequence[str], weight: float) -> float:
-    """Return the letters of words, those of a name times `weight`, of others twice."""
-    names = [word for word in words if word[0].isupper()]
-    return 2 * len("".join(words)) - (2 - weight) * len("".join(names))
+def _worth(units: Sequence[Sequence[str]], weight: float) -> dict[str, float]:
+    """Return for each word how many letters it has, those of a name times `weight`, of others twice."""
+    return {word: len(word) * (weight if word[0].isupper() else 2.0) for word in {*chain.from_iterable(units)}}
 
 
 def _path_score(weights: _Floats, columns: Sequence[int], prices: Sequence[float]) -> float:

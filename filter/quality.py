@@ -590,7 +590,7 @@ def _flaw(line: str, is_whole: bool) -> tuple[str, float, str] | None:
     if chars < MIN_SYMBOL_CHARS:
         return None
     words = line.split()
-    longest = max(map(len, words), default=0)
+    longest = max(map(len, words), default=0) if chars > MAX_WORD_CHARS else 0
     if longest > MAX_WORD_CHARS and _BLOB.match(max(words, key=len)):
         return "unbroken", 0.95, f"{longest} letters and digits on end"
     # A line that begins with a few letters is not made of signs: spares most lines the count.

@@ -61,6 +61,10 @@ class Reading:
         return cls(parts, tokens, lines, np.searchsorted(starts, at, side="right") - 1)
 
     @cached_property
+    def _starts(self) -> tuple[Ints, Ints]:
+        return _line_starts(self._parts)
+
+    @cached_property
     def shapes(self) -> Array:
         """Shape n-grams of the tokens."""
         return sf.shape_grams(self.tokens)
@@ -93,7 +97,7 @@ class Reading:
         if len(chosen) == len(self._parts) and all(all(flags) for _, flags in chosen):
             return self
         parts = [list(compress(self._parts[number], flags)) for number, flags in chosen]
-        (starts, counts), (own_starts, own_counts) = _line_starts(self._parts), _line_starts(parts)
+        (starts, counts), (own_starts, own_counts) = self._starts, _line_starts(parts)
         wanted = np.zeros(len(starts), dtype=bool)
         place = np.zeros(len(self._parts), dtype=np.int64)
         for i, (number, flags) in enumerate(chosen):
@@ -115,7 +119,7 @@ class Reading:
 
 def _line_starts(parts: Sequence[Sequence[str]]) -> tuple[Ints, Ints]:
     """Return where each line begins if all are joined, and the number of the first line of each document."""
-    sizes = np.array([len(line) + 1 for part in parts for line in part], dtype=np.int64)
+    sizes = np.array([size for part in parts for size in map(len, part)], dtype=np.int64) + 1
     counts = np.cumsum([0, *map(len, parts)])
     return np.cumsum(sizes) - sizes, counts
 
@@ -573,7 +577,7 @@ def _overlap(tokens: sf.Tokens, a: int, b: int, c: int, d: int) -> list[float]:
     mine = inside[tokens.is_word[a:b] & (tokens.function[a:b] < 0)]
     theirs = outside[tokens.is_word[outside] & (tokens.function[outside] < 0)]
     word, at = np.unique(tokens.word[mine], return_index=True)
-    known = np.isin(word, tokens.word[theirs])
+    known = _among(word, tokens.word[theirs])
     name, number = tokens.is_capital[mine][at], tokens.is_number[mine][at]
     per = 100.0 / max(1, int(tokens.is_word[a:b].sum()))
     plain = ~name & ~number
@@ -584,9 +588,18 @@ def _overlap(tokens: sf.Tokens, a: int, b: int, c: int, d: int) -> list[float]:
         float((name & ~known).sum()) * per,
         float((number & ~known).sum()) * per,
         _mean(known[number]),
-        _mean(np.isin(three, sf.trigrams_of(tokens.word[outside]))),
+        _mean(_among(three, sf.trigrams_of(tokens.word[outside]))),
         _mean(known[plain]),
     ]
+
+
+def _among(values: Array, others: Array) -> Array:
+    """Return whether each value is one of the others; several times faster than `np.isin` for a few hundred."""
+    if not len(others):
+        return np.zeros(len(values), dtype=bool)
+    others = np.sort(others)
+    slot = np.minimum(np.searchsorted(others, values), len(others) - 1)
+    return np.asarray(others[slot] == values)
 
 
 def _mean(flags: Array) -> float:

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -234,13 +234,14 @@ def _shared(a: Sequence[Sequence[str]], b: Sequence[Sequence[str]]) -> tuple[_Fl
 
     What occurs in many lines of either weighs less.
     """
-    lines_of = _lines_by_key(a), _lines_by_key(b)
+    keys = [frozenset(chain.from_iterable(side)) for side in (a, b)]
     # Sorted: the order of sums, and with it their last digit, must not differ from process to process.
-    both = sorted(lines_of[0].keys() & lines_of[1].keys())
+    both = sorted(keys[0] & keys[1])
+    lines_of = [_lines_by_key(side, both) for side in (a, b)]
     counts = [np.array([len(found[key]) for key in both], dtype=np.float64) for found in lines_of]
     weight = 1 / np.maximum(*counts) if both else np.zeros(0)
     # A key that only one side has weighs 1 in all, however many lines have it.
-    there = [len(found) - len(both) + float(count @ weight) for found, count in zip(lines_of, counts, strict=True)]
+    there = [len(own) - len(both) + float(count @ weight) for own, count in zip(keys, counts, strict=True)]
     shared = np.zeros((len(a), len(b)))
     for first in range(0, len(both), _BLOCK_KEYS):
         block = slice(first, first + _BLOCK_KEYS)
@@ -249,11 +250,12 @@ def _shared(a: Sequence[Sequence[str]], b: Sequence[Sequence[str]]) -> tuple[_Fl
     return shared, math.sqrt(there[0] * there[1]) or 1.0
 
 
-def _lines_by_key(lines: Sequence[Sequence[str]]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def _lines_by_key(lines: Sequence[Sequence[str]], wanted: Sequence[str]) -> dict[str, list[int]]:
+    """Return the numbers of the lines that have each of the wanted keys, which are a small part of all."""
+    found: dict[str, list[int]] = {key: [] for key in wanted}
     for number, keys in enumerate(lines):
-        for key in dict.fromkeys(keys):
-            found.setdefault(key, []).append(number)
+        for key in found.keys() & keys:
+            found[key].append(number)
     return found
 
 
