@@ -164,30 +164,14 @@ def build_parser() -> argparse.ArgumentParser:
     restore.add_argument("-o", "--out", type=Path, metavar="DIR", help="where to write them (default: OUT/restored)")
 
     serve = add("serve", _serve, "answer documents over HTTP, for pipelines in other languages")
-    serve.add_argument("--host", default="127.0.0.1", metavar="NAME", help="where to listen (default: 127.0.0.1)")
-    serve.add_argument("--port", type=_whole, default=8000, metavar="N", help="default: 8000; 0 for any that is free")
-    serve.add_argument("--jobs", type=_whole, default=1, metavar="N", help="worker processes (default: 1)")
-    serve.add_argument(
-        "--max-mb", type=_megabytes, default=64.0, metavar="N", help="size of a request, unpacked (default: 64)"
-    )
-    serve.add_argument(
-        "--max-requests", type=_whole, default=64, metavar="N", help="requests worked on at a time (default: 64)"
-    )
-    serve.add_argument(
-        "--stop-s",
-        type=float,
-        default=30.0,
-        metavar="N",
-        help="how long they may take to end when stopped (default: 30)",
-    )
-    _add_config(serve)
+    _add_options_of_serve(serve)
 
     review = add("review", _review, "look at the least sure marks of a run in a browser, and decide on them")
     review.add_argument("results", type=Path, metavar="OUT", help="folder that textsieve run wrote")
     review.add_argument(
         "--export", type=Path, metavar="FILE", help="write the decisions, for run --decisions, evaluate and train"
     )
-    review.add_argument("--port", type=_whole, default=0, metavar="N", help="of the page (default: any that is free)")
+    _add_options_of_review(review)
 
     report = add("report", _report, "make one page of HTML of the results of a run, with samples to read")
     report.add_argument("results", metavar="OUT", help="folder that textsieve run wrote, or its address")
@@ -257,6 +241,41 @@ def _add_options_of_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
 
 
+def _add_options_of_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="where to listen (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_whole, default=8000, metavar="N", help="default: 8000; 0 for any that is free")
+    parser.add_argument("--jobs", type=_whole, default=1, metavar="N", help="worker processes (default: 1)")
+    parser.add_argument(
+        "--max-mb", type=_megabytes, default=64.0, metavar="N", help="size of a request, unpacked (default: 64)"
+    )
+    parser.add_argument(
+        "--max-requests", type=_whole, default=64, metavar="N", help="requests worked on at a time (default: 64)"
+    )
+    parser.add_argument(
+        "--stop-s",
+        type=float,
+        default=30.0,
+        metavar="N",
+        help="how long they may take to end when stopped (default: 30)",
+    )
+    _add_config(parser)
+
+
+def _add_options_of_review(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_whole, default=0, metavar="N", help="of the page (default: any that is free)")
+    _add_config_file(parser)
+
+
+_OPTIONS_OF: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "run": _add_options_of_run,
+    "explain": _add_options_of_explain,
+    "evaluate": _add_options_of_evaluate,
+    "serve": _add_options_of_serve,
+    "review_page": _add_options_of_review,
+}
+"""By table of a configuration file."""
+
+
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("reading")
     group.add_argument(
@@ -323,7 +342,7 @@ def _add_site_field(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_preparing(group: argparse._ArgumentGroup) -> None:
+def _add_config_file(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--config",
         type=Path,
@@ -331,6 +350,10 @@ def _add_preparing(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help=f"options in TOML; those given here come before them (default: {_CONFIG}, if it is there)",
     )
+
+
+def _add_preparing(group: argparse._ArgumentGroup) -> None:
+    _add_config_file(group)
     group.add_argument(
         "--extractor", choices=get_args(Extractor), help="what helps find the main text of HTML (default: trafilatura)"
     )
@@ -403,15 +426,10 @@ def _config(options: argparse.Namespace) -> Config:
     return replace(config, **given)
 
 
-def _own_options(command: str) -> dict[str, argparse.Action]:
-    """Return the options of a command that are no options of the analysis, by their names in a file."""
+def _own_options(table: str) -> dict[str, argparse.Action]:
+    """Return the options of a table's command that are no options of the analysis, by their names in a file."""
     everything = argparse.ArgumentParser(add_help=False)
-    if command == "run":
-        _add_options_of_run(everything)
-    elif command == "explain":
-        _add_options_of_explain(everything)
-    else:
-        _add_options_of_evaluate(everything)
+    _OPTIONS_OF[table](everything)
     analysis = argparse.ArgumentParser(add_help=False)
     _add_config(analysis)
     others = {action.dest for action in analysis._actions}
@@ -424,18 +442,23 @@ def _own_options(command: str) -> dict[str, argparse.Action]:
 
 def _from_file(options: argparse.Namespace) -> list[str]:
     """Return the command's own options from the configuration file, as they are written on the command line."""
-    path, command = options.config, "run" if options.name == "config" else options.name
+    # Those of other commands are checked too: nobody should find out later.
+    tables = _tables(options.config)
+    return tables.get({"config": "run", "review": "review_page"}.get(options.name, options.name), [])
+
+
+def _tables(path: Path) -> dict[str, list[str]]:
+    """Return the options in each command's table of a configuration file, as they are written on the command line."""
     tables = read_toml(path)
-    mine: list[str] = []
+    given: dict[str, list[str]] = {}
     for name in COMMAND_TABLES:
         if not isinstance(tables.get(name, {}), dict):
             raise ConfigError(f"{path}: {name} is a table; write [{name}], and its options below")
-        # Those of other commands are checked too: nobody should find out later.
         own = _own_options(name)
-        given = [text for key, value in tables.get(name, {}).items() for text in _argument(key, value, own, path, name)]
-        if name == command:
-            mine = given
-    return mine
+        given[name] = [
+            text for key, value in tables.get(name, {}).items() for text in _argument(key, value, own, path, name)
+        ]
+    return given
 
 
 def _argument(key: str, value: Any, own: Mapping[str, argparse.Action], path: Path, table: str) -> list[str]:
@@ -455,7 +478,8 @@ def _argument(key: str, value: Any, own: Mapping[str, argparse.Action], path: Pa
     except ValueError:
         wrong = True
     if wrong or (action.choices is not None and value not in action.choices):
-        known = f"use one of {', '.join(map(str, action.choices))}" if action.choices else "see textsieve run --help"
+        known = ", ".join(map(str, action.choices)) if action.choices else ""
+        known = f"use one of {known}" if known else f"see textsieve {table.removesuffix('_page')} --help"
         raise ConfigError(f"{where}: {key} = {value!r}: {known}")
     return [f"{option}={value}"]
 
@@ -468,11 +492,19 @@ def _print_config(options: argparse.Namespace) -> int:
     print("\n[policy]")
     for label in LABELS[1:]:
         print(f"{label} = {_toml(config.policy.action(label))}")
-    print("\n[run]")
-    for name, action in _own_options("run").items():
-        value = getattr(options, action.dest)
-        # What has no value cannot be written down.
-        print(f"# {name} is not set" if value is None else f"{name} = {_toml(value)}")
+    tables = _tables(options.config) if options.config else {}
+    for table in COMMAND_TABLES:
+        # Those of run may also be given on this command line.
+        values_of = options
+        if table != "run":
+            parser = argparse.ArgumentParser()
+            _OPTIONS_OF[table](parser)
+            values_of = parser.parse_args(tables.get(table, []))
+        print(f"\n[{table}]")
+        for name, action in _own_options(table).items():
+            value = getattr(values_of, action.dest)
+            # What has no value cannot be written down.
+            print(f"# {name} is not set" if value is None else f"{name} = {_toml(value)}")
     return 0
 
 

@@ -20,8 +20,8 @@ else:
 
 __all__ = ["COMMAND_TABLES", "Config", "Detector", "Extractor", "Preset", "read_toml", "unknown_option"]
 
-COMMAND_TABLES = ("run", "explain", "evaluate")
-"""Tables of a configuration file that hold the options of one command."""
+COMMAND_TABLES = ("run", "explain", "evaluate", "serve", "review_page")
+"""Tables of a configuration file that hold the options of one command; `review` alone is an option of the analysis."""
 _LIMITS = {"page_timeout_s": "seconds", "document_timeout_s": "seconds", "max_worker_mb": "MB"}
 
 _LISTS = {"rules", "profiles", "decisions", "languages", "keep_languages", "drop_languages"}

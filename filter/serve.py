@@ -14,6 +14,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -40,6 +41,8 @@ __all__ = ["Answer", "Engine", "FullError", "Limits", "app", "openapi", "serve"]
 _START_LIMIT_S = 120.0
 _MAX_IN_FLIGHT = 256
 _RETRY_S = "1"
+_GATHER_SHARE = 0.25
+"""How long documents wait for others, when fewer than last time are there: at most this share of what that took."""
 _FIRST = (b'{"text": "Good morning."}', 1)
 """A document that has all models loaded."""
 _CHUNK = 1 << 18
@@ -150,14 +153,20 @@ class Engine:
     def _work(self) -> None:
         child = self._started()
         is_last = False
+        batch: list[_Waiting] = []
+        took_s = 0.0
         while not is_last:
-            batch: list[_Waiting] = []
+            # Those who have just been answered are about to ask again: better with those who wait than after them.
+            expected, batch = len(batch) + self._queue.qsize(), []
             size = 0
+            deadline = 0.0
             while size < self._config.batch_chars:
+                wait_s = deadline - time.monotonic() if len(batch) < expected else 0.0
                 try:
-                    waiting = self._queue.get(block=not batch)
+                    waiting = self._queue.get(timeout=max(wait_s, 0.0)) if batch else self._queue.get()
                 except queue.Empty:
                     break
+                deadline = deadline or time.monotonic() + _GATHER_SHARE * took_s
                 if waiting is None:
                     is_last = True
                     break
@@ -168,7 +177,9 @@ class Engine:
                 else:
                     self._forget(waiting)
             if batch:
+                began = time.monotonic()
                 child = self._answer(child, batch)
+                took_s = time.monotonic() - began
         child.end()
 
     def _started(self) -> Child:
@@ -456,8 +467,11 @@ def openapi() -> dict[str, Any]:
     document = {
         "type": "object",
         "description": "A document: text, or a page of HTML. Other fields come back under meta.",
-        "properties": {name: {"type": "string"} for name in ("id", "url", "text", "html")},
-        "oneOf": [{"required": ["text"]}, {"required": ["html"]}],
+        "properties": {"id": {"type": ["string", "integer", "null"]}, "url": {"type": ["string", "null"]}},
+        "oneOf": [
+            {"required": [given], "properties": {given: {"type": "string"}, other: {"type": "null"}}}
+            for given, other in (("text", "html"), ("html", "text"))
+        ],
     }
     rejected = {
         "type": "object",
@@ -495,6 +509,8 @@ def openapi() -> dict[str, Any]:
         "500": _reply("the document ended the process that worked on it", _ref("Rejected")),
         "504": _reply("the document took too long", _ref("Rejected")),
     }
+    status: dict[str, Any] = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
+    counts = {"description": "as text", "content": {"text/plain": {"schema": {"type": "string"}}}}
     stream = {"type": "string", "description": "one document a line in, one record or rejection a line out, in order"}
     return {
         "openapi": "3.1.0",
@@ -531,9 +547,9 @@ def openapi() -> dict[str, Any]:
                 }
             },
             "/health": {
-                "get": {"summary": "whether the service answers", "responses": {"200": {"description": "it does"}}}
+                "get": {"summary": "whether the service answers", "responses": {"200": _reply("it does", status)}}
             },
-            "/metrics": {"get": {"summary": "counts for Prometheus", "responses": {"200": {"description": "as text"}}}},
+            "/metrics": {"get": {"summary": "counts for Prometheus", "responses": {"200": counts}}},
         },
         "components": {
             "schemas": {
@@ -553,7 +569,7 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _reply(text: str, schema: dict[str, str]) -> dict[str, Any]:
+def _reply(text: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": text, "content": {JSON: {"schema": schema}}}
 
 

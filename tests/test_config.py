@@ -2,7 +2,7 @@ import pytest
 
 from filter import Config
 from filter.command import main
-from filter.config import COMMAND_TABLES
+from filter.config import COMMAND_TABLES, read_toml
 from filter.errors import ConfigError
 
 
@@ -39,6 +39,30 @@ def test_command_line_has_the_last_word(folder, capsys):
         assert line in printed.splitlines()
 
 
+def test_tables_of_other_commands_are_printed_with_what_the_file_says(folder, capsys):
+    tables = "[explain]\nwidth = 90\n[serve]\nport = 80\nmax_mb = 0.5\nhost = 'a.example'\n[review_page]\nport = 81\n"
+    (folder / "textsieve.toml").write_text(tables)
+    code, printed = config(capsys)
+    assert code == 0
+    (folder / "textsieve.toml").write_text(printed)
+    assert config(capsys) == (0, printed)
+    found = read_toml("textsieve.toml")
+    assert found["explain"]["width"] == 90 and found["review_page"] == {"port": 81}
+    assert (found["serve"]["port"], found["serve"]["max_mb"], found["serve"]["host"]) == (80, 0.5, "a.example")
+    assert found["serve"]["stop_s"] == 30.0
+
+
+@pytest.mark.parametrize(("command", "table", "port"), [("review", "review_page", 0), ("serve", "serve", 8000)])
+def test_every_option_of_serve_and_review_can_stand_in_the_file(folder, monkeypatch, command, table, port):
+    seen = []
+    monkeypatch.setattr(f"filter.command._{command}", lambda options: seen.append(options.port) or 0)
+    arguments = [command] + ["out"] * (command == "review")
+    assert main(arguments) == 0
+    (folder / "textsieve.toml").write_text(f"[{table}]\nport = 81\n")
+    assert main(arguments) == 0 and main([*arguments, "--port", "82"]) == 0
+    assert seen == [port, 81, 82]
+
+
 def test_limits_are_turned_off_with_false(folder, capsys):
     (folder / "textsieve.toml").write_text("page_timeout_s = false\nmax_worker_mb = false\n")
     read = Config.from_toml("textsieve.toml")
@@ -58,6 +82,9 @@ def test_limits_are_turned_off_with_false(folder, capsys):
         ("[run]\nforce = 'yes'", "[run]: force = 'yes': use true or false"),
         ("[explain]\nwidht = 3", "[explain]: unknown option 'widht'; did you mean 'width'?"),
         ("run = 3", "run is a table; write [run]"),
+        ("[serve]\nprot = 80", "[serve]: unknown option 'prot'; did you mean 'port'?"),
+        ("[serve]\nport = -1", "[serve]: port = -1: see textsieve serve --help"),
+        ("[review_page]\nexport = 'x'", "[review_page]: unknown option 'export'"),
         ("document_timeout_s = 0", "document_timeout_s = 0: use a number of seconds above 0"),
         ("max_worker_mb = 'all'", "max_worker_mb = 'all': use a number of MB above 0"),
     ],

@@ -8,10 +8,11 @@ import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from filter import Config
 from filter.command import main
-from filter.serve import Engine, FullError, answer_in_child, openapi
+from filter.serve import NDJSON, Engine, FullError, answer_in_child, openapi
 
 from .conftest import ROOT
 
@@ -207,3 +208,38 @@ def test_a_missing_extra_is_named(monkeypatch, capsys):
 def test_a_mistake_in_the_configuration_is_said_at_the_start(capsys):
     assert main(["serve", "--port", "0", "--rules", "none.toml"]) == 2
     assert "none.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+@pytest.mark.parametrize(
+    ("path", "unchecked"),
+    [
+        # Whether a page holds any text, no schema says.
+        ("/v1/document", ["positive_data_acceptance"]),
+        # Of many documents, each that is wrong is answered in its place.
+        ("/v1/documents", ["negative_data_rejection"]),
+    ],
+)
+def test_requests_made_from_the_description_are_answered_as_it_says(service, path, unchecked, mode):
+    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis; pip install 'textsieve[dev]'")
+    from schemathesis.checks import CHECKS
+
+    @schemathesis.serializer(NDJSON)
+    def ndjson(context, value):
+        return value.encode("utf-8", "replace") if isinstance(value, str) else json.dumps(value).encode()
+
+    operation = schemathesis.openapi.from_url(f"{service.base_url}/openapi.json")[path]["POST"]
+    excluded = CHECKS.get_by_names(unchecked)
+
+    @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
+    def ask(case):
+        case.call_and_validate(excluded_checks=excluded)
+
+    ask()
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics"])
+def test_what_takes_no_document_answers_as_the_description_says(service, path):
+    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis; pip install 'textsieve[dev]'")
+    schemathesis.openapi.from_url(f"{service.base_url}/openapi.json")[path]["GET"].Case().call_and_validate()
