@@ -145,6 +145,13 @@ def build_parser() -> argparse.ArgumentParser:
     learn.add_argument("inputs", nargs="*", metavar="INPUT", help=_INPUTS)
     learn.add_argument("-o", "--out", required=True, type=Path, metavar="PROFILE", help="file for the profile")
     learn.add_argument("--profile", action="append", default=[], metavar="FILE", help="add what this profile counted")
+    learn.add_argument(
+        "--decisions",
+        action="append",
+        default=[],
+        metavar="GOLD",
+        help="what people decided, from textsieve review: lines that always or never belong to a site's furniture",
+    )
     learn.add_argument("--force", action="store_true", help="replace a file that is there already")
     _add_site_field(learn)
     _add_reading(learn)
@@ -196,6 +203,14 @@ def build_parser() -> argparse.ArgumentParser:
     train = add("train", _train, "learn a model from labelled data")
     train.add_argument("model", choices=("lines", "sections", "blocks"), help="which model")
     train.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of labelled data")
+    train.add_argument(
+        "--gold",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="GOLD",
+        help="hand-labelled documents (JSONL) to learn lines or sections from as well; review --export writes such",
+    )
     train.add_argument(
         "--out", type=Path, default=Path("models"), metavar="DIR", help="folder for the model (default: models)"
     )
@@ -719,7 +734,8 @@ def _learned_profile(
 
 
 def _learn(options: argparse.Namespace) -> int:
-    from .profiles import merge, read_profile, write_profile
+    from .decisions import load_decisions
+    from .profiles import merge, read_profile, with_decisions, write_profile
     from .progress import Report
 
     if not options.inputs and not options.profile:
@@ -729,10 +745,15 @@ def _learn(options: argparse.Namespace) -> int:
     if not options.out.parent.is_dir():
         raise UsageError(f"{options.out.parent}: no such folder; make it first")
     profiles = [read_profile(path) for path in options.profile]
+    decisions = load_decisions(tuple(options.decisions))
     report = Report()
     if options.inputs:
         profiles.append(_learned_profile(options, _preparing_config(options), None, report.reject))
-    profile = merge(profiles)
+    decided = {
+        host: {key: span.label == "boilerplate" for key, span in lines.items() if span is not None}
+        for host, lines in decisions.by_site.items()
+    }
+    profile = with_decisions(merge(profiles), decided)
     report.say_how_many_more()
     hosts = profile.hosts.values()
     if not hosts:
@@ -906,15 +927,17 @@ def _train(options: argparse.Namespace) -> int:
     if options.model == "lines":
         from .training import train_lines
 
-        train_lines(options.data, options.out)
+        train_lines(options.data, options.out, gold=options.gold)
     elif options.model == "blocks":
+        if options.gold:
+            raise UsageError("--gold labels text; blocks are learned from pages of HTML, leave it out")
         from .training_blocks import train_blocks
 
         train_blocks(options.data, options.out)
     else:
         from .training_sections import train_sections
 
-        train_sections(options.data, options.out)
+        train_sections(options.data, options.out, options.gold)
     return 0
 
 

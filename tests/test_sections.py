@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from itertools import pairwise
@@ -249,3 +250,21 @@ def test_shuffled_documents_get_the_same_labels():
         "spam",
         "low_quality",
     }
+
+
+def test_what_people_decided_becomes_an_example_for_training(tmp_path):
+    from filter.training_sections import corpus, gold_examples
+
+    text = "The people met on Monday, and spoke of the library.\nBuy this, half price, at our shop!\nSign in\n"
+    cuts = [0, *(i + 1 for i, c in enumerate(text) if c == "\n")]
+    labels = ["content", "spam", "boilerplate"]
+    spans = [{"start": a, "end": b, "label": name} for (a, b), name in zip(pairwise(cuts), labels, strict=True)]
+    rows = [
+        {"id": "x", "text": text, "url": "https://a.example/1", "spans": spans},
+        {"id": "y", "text": text, "spans": spans[2:]},  # says nothing about sections
+    ]
+    (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    [example] = gold_examples([tmp_path / "gold.jsonl"])
+    assert [(example.text[a:b].split()[0], name) for a, b, name in example.spans] == [("The", "human"), ("Buy", "spam")]
+    assert (example.lang, example.topic, example.is_real) == ("en", "a.example", False)
+    assert corpus([example]).labels.tolist() == [0, 2, -1]
