@@ -67,6 +67,11 @@ def cv(text: str) -> Spans:
 
 def logo(text: str) -> Spans:
     """With a model that saw neither the text's domain group nor one generator: its own, where that is the one named."""
+    return _answer(text, unseen_by_domain(text))
+
+
+def unseen_by_domain(text: str) -> SectionModel:
+    """Return the model that `logo` answers with for a text."""
     group = _groups().get(text, 0)
     domains, generator = DOMAINS[group]
 
@@ -76,7 +81,7 @@ def logo(text: str) -> Spans:
         # Genuine text of other kinds is held out by source.
         return any(example.domain in known for known, _ in DOMAINS) or example.bucket % len(DOMAINS) != group
 
-    return _answer(text, _stored(f"sections-logo-{group}", seen))
+    return _stored(f"sections-logo-{group}", seen)
 
 
 def phrase_list(text: str) -> Spans:

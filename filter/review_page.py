@@ -1,4 +1,4 @@
-"""The page of `textsieve review`: one mark at a time, decided by keyboard.
+"""The page of `textsieve review`: one mark at a time, decided by keyboard, and any document line by line.
 
 Every view is made on the server; the script only presses the link or button whose key was pressed. The page is for one
 person on this machine: it binds the loopback address, its address holds a random token, and requests from other pages
@@ -7,10 +7,14 @@ are refused (a foreign `Host` is DNS rebinding, a foreign `Origin` a forged form
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import secrets
 import socket
 import sys
+from bisect import bisect_right
+from collections import Counter
 from html import escape
 from itertools import chain, pairwise
 from pathlib import Path
@@ -21,8 +25,11 @@ from urllib.parse import parse_qs, urlencode
 from .document import CATEGORIES, LABELS
 from .errors import InputError, RuleError, UsageError
 from .review import JOURNAL, Decision, Journal, Mark, Run, draft_rule, export, moved, rule_effect
+from .segment import line_bounds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "serve_review"]
 
 _CONTEXT_CHARS = 3000
+_MAX_SHOWN_CHARS = 20_000
+_PAGE_DOCUMENTS = 100
 _MAX_FORM_BYTES = 200_000
 _LABEL_KEYS = {"content": "c", "boilerplate": "b", "ai_padding": "p", "spam": "s", "low_quality": "l"}
 _MOVES = {
@@ -43,10 +52,23 @@ _MOVES = {
     ("start", "line", True): ("Shift+ArrowDown", "start a line later"),
     ("start", "line", False): ("Shift+ArrowUp", "start a line earlier"),
 }
+_STEPS = {
+    "ArrowDown": "the next line",
+    "ArrowUp": "the line before",
+    "Shift+ArrowDown": "a line more",
+    "Shift+ArrowUp": "a line less",
+    "ArrowRight": "end a word later",
+    "ArrowLeft": "end a word earlier",
+    "Shift+ArrowRight": "start a word later",
+    "Shift+ArrowLeft": "start a word earlier",
+}
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src {style}; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
+# What moves the cursor or turns the reading direction is shown, and does nothing.
+_HIDDEN = (*range(9), *range(11, 32), 0x7F, 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_SIGNS = {code: f"[U+{code:04X}]" for code in _HIDDEN if chr(code) != "\r"}
 _SAYS = {
     "removed": "left out of the output",
     "flagged": "kept and flagged",
@@ -54,10 +76,20 @@ _SAYS = {
 }
 
 
+def _shown(text: object) -> str:
+    """Return text for the page: nothing in it is markup, and what cannot be seen has a sign."""
+    return escape(str(text).translate(_SIGNS))
+
+
 class _Page:
     def __init__(self, run: Run, journal: Journal, root: str) -> None:
         self.run, self.journal, self.root = run, journal, root
-        self._template = Template((Path(__file__).parent / "review.html").read_text(encoding="utf-8"))
+        html = (Path(__file__).parent / "review.html").read_text(encoding="utf-8")
+        self._template = Template(html)
+        style = html.partition("<style>")[2].partition("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        self.policy = _POLICY.format(style=f"'sha256-{digest}'")
+        self._marks = Counter(mark.parent for mark in run.queue)
 
     def url(self, name: str = "", **query: int | str) -> str:
         return f"{self.root}/{name}" + (f"?{urlencode(query)}" if query else "")
@@ -90,16 +122,24 @@ class _Page:
         actions = self._actions(at, mark, start, end)
         body = (
             f"<section class=facts>{stands}{self._facts(mark, text)}{actions}{rule}</section>"
-            f"<pre id=text tabindex=0>{self._text(mark, text, start, end)}</pre>"
+            f"<pre id=text tabindex=0>{self._text(mark.parent, text, start, end)}</pre>"
         )
         return self._page(body, f"{at + 1:,} of {len(queue):,}; {done:,} decided", at)
 
     def _page(self, body: str, progress: str, at: int) -> str:
-        links = [
-            (self.url(at=max(at - 1, 0)), "k", "previous"),
-            (self.url(at=min(at + 1, len(self.run.queue))), "j", "next"),
-            (self.url(at=self.next_open(at + 1)), "n", "next undecided"),
-        ]
+        """Return a page about a mark, or about none, with what leads on."""
+        return self._framed(
+            body,
+            progress,
+            [
+                (self.url(at=max(at - 1, 0)), "k", "previous"),
+                (self.url(at=min(at + 1, len(self.run.queue))), "j", "next"),
+                (self.url(at=self.next_open(at + 1)), "n", "next undecided"),
+                (self.url("documents"), "d", "documents"),
+            ],
+        )
+
+    def _framed(self, body: str, progress: str, links: Sequence[tuple[str, str, str]]) -> str:
         shown = "".join(
             f'<a href="{escape(url)}" data-key="{key}"><kbd>{key}</kbd> {name}</a>' for url, key, name in links
         )
@@ -111,7 +151,7 @@ class _Page:
     def _facts(self, mark: Mark, text: str) -> str:
         record = self.run.records(mark.parent)[0]
         kind = f"{mark.label} / {mark.category}" if mark.category else mark.label
-        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in mark.reasons)
+        reasons = "".join(f"<li>{_shown(reason)}</li>" for reason in mark.reasons)
         rows = {
             "document": mark.parent,
             "address": record["url"] or "-",
@@ -120,8 +160,7 @@ class _Page:
             "by": f"{mark.source}, score {mark.score:.4f}; {self.run.distance(mark):.4f} from the limit",
             "at": f"{mark.start:,} to {mark.end:,} of {len(text):,} characters",
         }
-        shown = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in rows.items())
-        return f"<dl>{shown}</dl><ul>{reasons}</ul>"
+        return f"{_facts(rows)}<ul>{reasons}</ul>"
 
     def _actions(self, at: int, mark: Mark, start: int, end: int) -> str:
         place: dict[str, int | str] = {"at": at, "start": start, "end": end}
@@ -137,43 +176,160 @@ class _Page:
             for (border, unit, forward), (key, name) in _MOVES.items()
         )
         rule = _button(self.url("rule"), {**place, **kind}, "r", "make a rule from this")
+        whole = self.url("document", parent=mark.parent, start=start, end=end)
+        rule += f'<a href="{escape(whole)}" data-key="o"><kbd>o</kbd> open the document here</a>'
         borders = f"<details><summary>move a border</summary>{moves}</details>"
         return f"<div class=actions>{''.join(buttons)}{rule}</div>{borders}"
 
-    def _text(self, mark: Mark, text: str, start: int, end: int) -> str:
-        """Return the document around a mark, every other mark in its colour."""
+    def _text(self, parent: str, text: str, start: int, end: int, *, numbered: bool = False) -> str:
+        """Return the document around a stretch, every mark in its colour; numbered lines can be chosen."""
         low, high = max(0, start - _CONTEXT_CHARS), min(len(text), end + _CONTEXT_CHARS)
-        low = text.rfind("\n", 0, low) + 1 if low else 0
-        others = [
+        # From the beginning of a line, unless that is far off.
+        low = max(text.rfind("\n", 0, low) + 1, low - _CONTEXT_CHARS, 0)
+        others = sorted(
             (span["start"], span["end"], span["label"])
-            for record in self.run.records(mark.parent)
+            for record in self.run.records(parent)
             for span in (*record["removed"], *record["flags"])
-        ]
-        cuts = {low, high, start, end} | {cut for a, b, _ in others for cut in (a, b) if low < cut < high}
-        places = sorted(cuts)
+        )
+        starts = [first for first, *_ in others]
+        lines = {}
+        if numbered:
+            count = sum(1 for _ in line_bounds(text[:low]))
+            lines = {low + a: (low + b, number) for number, (a, b) in enumerate(line_bounds(text[low:high]), count + 1)}
+        edges = {edge for a, b, _ in others for edge in (a, b)} | lines.keys()
+        # Of a stretch that would fill the page many times over, the middle is left out.
+        hidden = (start + _MAX_SHOWN_CHARS // 2, end - _MAX_SHOWN_CHARS // 2)
+        hidden = hidden if hidden[0] < hidden[1] else (high, high)
+        cuts = {low, high, start, end, *hidden} | {edge for edge in edges if low < edge < high}
         out = ["<span class=more>…</span>\n" if low else ""]
-        for a, b in pairwise(places):
-            label = next((label for s, e, label in others if s <= a and b <= e), "content")
-            opening = f'<span class="{label}">{escape(text[a:b])}</span>'
+        for a, b in pairwise(sorted(cuts)):
             if a == start:
                 out.append("<mark id=current>")
-            out.append(opening)
+            if hidden[0] <= a < hidden[1]:
+                out.append(f"<span class=more>\n… {hidden[1] - hidden[0]:,} characters …\n</span>" * (a == hidden[0]))
+            else:
+                if a in lines:
+                    last, number = lines[a]
+                    url = self.url("document", parent=parent, start=a, end=last)
+                    out.append(f'<a class=pick href="{escape(url)}" aria-label="line {number}">{number}</a>')
+                near = others[max(bisect_right(starts, a) - 1, 0) :][:1]
+                label = next((label for s, e, label in near if s <= a and b <= e), "content")
+                out.append(f'<span class="{label}">{_shown(text[a:b])}</span>')
             if b == end:
                 out.append("</mark>")
         out.append("<span class=more>…</span>" if high < len(text) else "")
         return "".join(out)
 
+    def documents(self, first: int, words: str) -> str:
+        """Return the list of all documents, or of those whose name or address holds some words."""
+        names = [name for name in self.run.parents if words.lower() in name.lower()]
+        first = max(0, min(first, len(names) - 1))
+        decided = Counter(decision.parent for decision in self.journal.standing().values())
+        rows = "".join(
+            f'<tr><td><a href="{escape(self.url("document", parent=name))}">{_shown(name)}</a></td>'
+            f"<td>{self._marks[name]:,}</td><td>{decided[name]:,}</td></tr>"
+            for name in names[first : first + _PAGE_DOCUMENTS]
+        )
+        body = (
+            f'<section class=list><form action="{escape(self.url("documents"))}">'
+            f'<label>name holds <input name=words value="{escape(words)}"></label> <button>show</button></form>'
+            f"<table><thead><tr><th>document</th><th>marks</th><th>decisions</th></tr></thead>{rows}</table></section>"
+        )
+        last = min(first + _PAGE_DOCUMENTS, len(names))
+        turn = {name: self.url("documents", first=at, words=words) for name, at in self._turns(first, last).items()}
+        links = [(turn["k"], "k", "earlier"), (turn["j"], "j", "later"), (self.url(), "n", "next undecided")]
+        return self._framed(body, f"{first + 1 if names else 0:,} to {last:,} of {len(names):,} documents", links)
+
+    @staticmethod
+    def _turns(first: int, last: int) -> dict[str, int]:
+        return {"k": max(0, first - _PAGE_DOCUMENTS), "j": last}
+
+    def document(self, parent: str, start: int | None = None, end: int | None = None) -> str:
+        """Return the page of a document, of which a stretch is chosen: the first line, unless another is given."""
+        text = self.run.text(parent)
+        lines = list(line_bounds(text)) or [(0, len(text))]
+        if start is None or end is None or not 0 <= start < end <= len(text):
+            start, end = lines[0]
+        standing = [d for d in self.journal.standing().values() if d.parent == parent]
+        record = self.run.records(parent)[0]
+        rows: dict[str, object] = {
+            "document": parent,
+            "address": record["url"] or "-",
+            "chosen": f"{start:,} to {end:,} of {len(text):,} characters",
+            "decided": ", ".join(dict.fromkeys(d.label for d in standing if d.start < end and start < d.end)) or "-",
+        }
+        place: dict[str, int | str] = {"parent": parent, "start": start, "end": end}
+        buttons = "".join(
+            _button(self.url("label"), {**place, "label": label}, key, label) for label, key in _LABEL_KEYS.items()
+        )
+        steps = self._steps(text, lines, start, end)
+        moves = "".join(
+            f'<a href="{escape(self.url("document", parent=parent, start=a, end=b))}" data-key="{key}">'
+            f"<kbd>{key.replace('Arrow', '')}</kbd> {_STEPS[key]}</a>"
+            for key, (a, b) in steps.items()
+        )
+        found = "".join(
+            f'<li><a href="{escape(self.url("document", parent=parent, start=d.start, end=d.end))}">'
+            f"{escape(d.label)}</a> {_shown(text[d.start : d.end][:80])}</li>"
+            for d in standing
+        )
+        body = (
+            f"<section class=facts>{_facts(rows)}<div class=actions>{buttons}</div>"
+            f"<details open><summary>choose</summary>{moves}</details><ul class=decisions>{found}</ul></section>"
+            f"<pre id=text tabindex=0>{self._text(parent, text, start, end, numbered=True)}</pre>"
+        )
+        names = list(self.run.parents)
+        at = names.index(parent)
+        links = [
+            (self.url("document", parent=names[max(at - 1, 0)]), "k", "document before"),
+            (self.url("document", parent=names[min(at + 1, len(names) - 1)]), "j", "next document"),
+            (self.url(), "n", "next undecided"),
+            (self.url("documents"), "d", "documents"),
+        ]
+        return self._framed(body, f"document {at + 1:,} of {len(names):,}; {len(standing):,} decisions", links)
+
+    @staticmethod
+    def _steps(text: str, lines: Sequence[tuple[int, int]], start: int, end: int) -> dict[str, tuple[int, int]]:
+        """Return what each key would choose."""
+        starts, ends = [a for a, _ in lines], [b for _, b in lines]
+        first = max(0, bisect_right(starts, start) - 1)
+        last = max(first, bisect_right(starts, end - 1) - 1)
+        after, before = lines[min(last + 1, len(lines) - 1)], lines[max(first - 1, 0)]
+        less = ends[last - 1] if last > first and ends[last - 1] > start else end
+        words = {
+            key: moved(text, start, end, border=border, unit="word", forward=forward)
+            for border, forward, key in (
+                ("end", True, "ArrowRight"),
+                ("end", False, "ArrowLeft"),
+                ("start", True, "Shift+ArrowRight"),
+                ("start", False, "Shift+ArrowLeft"),
+            )
+        }
+        return {
+            "ArrowDown": after,
+            "ArrowUp": before,
+            "Shift+ArrowDown": (start, max(end, after[1])),
+            "Shift+ArrowUp": (start, less),
+            **words,
+        }
+
+    def after(self, parent: str, end: int) -> str:
+        """Return the address of the line behind a place, else of the last line."""
+        lines = list(line_bounds(self.run.text(parent)))
+        start, last = next((line for line in lines if line[0] >= end), lines[-1])
+        return self.url("document", parent=parent, start=start, end=last)
+
     def rule_form(self, at: int, start: int, end: int, toml: str) -> str:
         """Return the draft of a rule, and what it would change."""
         try:
             effect = rule_effect(self.run, toml)
-            lines = "".join(f"<li>{escape(line[:200])}</li>" for line in effect.examples)
+            lines = "".join(f"<li>{_shown(line[:200])}</li>" for line in effect.examples)
             said = (
                 f"<p class=effect>would change <b>{effect.documents:,}</b> of {effect.looked_at:,} documents: "
                 f"{effect.lines:,} lines that are kept now</p><ul>{lines}</ul>"
             )
         except RuleError as error:
-            said = f"<p class=wrong>{escape(str(error))}</p>"
+            said = f"<p class=wrong>{_shown(error)}</p>"
         fields = "".join(
             f'<input type=hidden name={n} value="{v}">' for n, v in (("at", at), ("start", start), ("end", end))
         )
@@ -183,6 +339,11 @@ class _Page:
             f"<textarea name=toml rows=9 spellcheck=false>{escape(toml)}</textarea></label>{said}"
             "<button>count again</button></form>"
         )
+
+
+def _facts(rows: Mapping[str, object]) -> str:
+    shown = "".join(f"<dt>{name}</dt><dd>{_shown(value)}</dd>" for name, value in rows.items())
+    return f"<dl>{shown}</dl>"
 
 
 def _button(url: str, form: dict[str, int | str], key: str, name: str) -> str:
@@ -263,8 +424,38 @@ def app(run: Run, journal: Journal, *, token: str, hosts: frozenset[str]) -> Sta
 
     async def undo(request: Request) -> Response:
         taken = journal.undo()
-        places = [at for at, mark in enumerate(run.queue) if taken is not None and mark[:3] == taken[:3]]
-        return RedirectResponse(page.url(at=places[0]) if places else page.url(), 303)
+        if taken is None or taken.parent not in run.parents:
+            return RedirectResponse(page.url(), 303)
+        place = next((at for at, mark in enumerate(run.queue) if mark[:3] == taken[:3]), None)
+        if place is None:
+            return RedirectResponse(page.url("document", parent=taken.parent, start=taken.start, end=taken.end), 303)
+        return RedirectResponse(page.url(at=place), 303)
+
+    def known(values: dict[str, str]) -> str:
+        parent = values.get("parent", "")
+        if parent not in run.parents:
+            raise HTTPException(404, "no such document")
+        return parent
+
+    async def documents(request: Request) -> Response:
+        values = dict(request.query_params)
+        return HTMLResponse(page.documents(whole(values, "first") if "first" in values else 0, values.get("words", "")))
+
+    async def document(request: Request) -> Response:
+        values = dict(request.query_params)
+        borders = (whole(values, "start"), whole(values, "end")) if "start" in values else (None, None)
+        return HTMLResponse(page.document(known(values), *borders))
+
+    async def label(request: Request) -> Response:
+        values = await form(request)
+        parent, start, end = known(values), whole(values, "start"), whole(values, "end")
+        if not 0 <= start < end <= len(run.text(parent)):
+            raise HTTPException(400, "borders outside the text")
+        if values.get("label") not in LABELS:
+            raise HTTPException(400, "no such label")
+        sha256 = run.records(parent)[0]["parent_sha256"]
+        journal.add(Decision(parent, start, end, sha256, start, end, values["label"], ""))
+        return RedirectResponse(page.after(parent, end), 303)
 
     async def rule(request: Request) -> Response:
         values = await form(request)
@@ -291,6 +482,9 @@ def app(run: Run, journal: Journal, *, token: str, hosts: frozenset[str]) -> Sta
             Route("/{token}/decide", decide, methods=["POST"]),
             Route("/{token}/undo", undo, methods=["POST"]),
             Route("/{token}/rule", rule, methods=["POST"]),
+            Route("/{token}/documents", documents),
+            Route("/{token}/document", document),
+            Route("/{token}/label", label, methods=["POST"]),
             Route("/{token}/export", gold),
             Route("/{token}/review.js", script),
         ],
@@ -326,7 +520,7 @@ def app(run: Run, journal: Journal, *, token: str, hosts: frozenset[str]) -> Sta
                     out["referrer-policy"] = "same-origin"
                     out["x-content-type-options"] = "nosniff"
                     out["x-frame-options"] = "DENY"
-                    out["content-security-policy"] = _POLICY
+                    out["content-security-policy"] = page.policy
                 await send(message)
 
             await self.inner(scope, receive, send_guarded)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from .quality import find_flaws
 from .section_model import FEATURES, Found, Reading, SectionModel, stock_phrases
 from .store import load_model
 
-__all__ = ["classify_sections", "mark_sections"]
+__all__ = ["Judged", "classify_sections", "mark_sections"]
 
 SOURCE = "model:sections"
 BATCH_CHARS = 100_000
@@ -31,8 +31,19 @@ MAX_TEXT_CHARS = 200_000
 
 
 def classify_sections(documents: Sequence[Document], config: Config) -> list[Document]:
-    """Return the documents with machine-written filler, spam and broken text labelled as such."""
-    return mark_sections(documents, _model(), review=config.review)
+    """Return the documents with machine-written filler, spam and broken text labelled as such.
+
+    Raises:
+        ConfigError: a file in `config.decisions` cannot be read.
+    """
+    limits = None
+    if config.decisions:
+        from .profiles import host_of
+        from .site_limits import site_limits
+
+        known = site_limits(config)
+        limits = [known.get(host_of(document), {}) for document in documents]
+    return mark_sections(documents, _model(), review=config.review, limits=limits)
 
 
 @lru_cache(maxsize=1)
@@ -63,10 +74,34 @@ class Piece(NamedTuple):
     is_cut_off: bool = False
 
 
-def mark_sections(documents: Sequence[Document], model: SectionModel, *, review: bool = False) -> list[Document]:
-    """Return the documents as `classify_sections` does, with a given model; `review` as in Config.
+class Judged(NamedTuple):
+    """A stretch that may be filler, flagged or not: number of the document, language, code points, log odds."""
+
+    document: int
+    lang: str
+    start: int
+    end: int
+    odds: float
+
+
+def mark_sections(
+    documents: Sequence[Document],
+    model: SectionModel,
+    *,
+    review: bool = False,
+    limits: Sequence[Mapping[str, float]] | None = None,
+    judged: list[Judged] | None = None,
+) -> list[Document]:
+    """Return the documents as `classify_sections` does, with a given model.
 
     Every part of the text is judged by itself: filler among the content of one language, spam among all content.
+
+    Args:
+        documents: cleaned, and cut by language.
+        model: the model.
+        review: as in Config.
+        limits: for each document the log odds from which filler is flagged, by language; the model's own elsewhere.
+        judged: takes in every stretch that was judged.
     """
     marks: list[dict[int, Span]] = [{} for _ in documents]
     weak: list[dict[int, Span]] | None = [{} for _ in documents] if review else None
@@ -78,7 +113,7 @@ def mark_sections(documents: Sequence[Document], model: SectionModel, *, review:
         # An offer beside filler would hide it: what is marked by now is no content any more.
         langs = [_languages(piece, marks[piece.document]) for piece in pieces]
         for lang in model.evidence:
-            _mark_padding(documents, pieces, langs, reading, marks, weak, model, lang)
+            _mark_padding(documents, pieces, langs, reading, marks, weak, model, lang, limits, judged)
     if weak is not None:
         documents = [
             replace(document, review=tuple(span for i, span in sorted(found.items()) if i not in marked))
@@ -122,6 +157,8 @@ def _mark_padding(
     weak: list[dict[int, Span]] | None,
     model: SectionModel,
     lang: str,
+    limits: Sequence[Mapping[str, float]] | None,
+    judged: list[Judged] | None,
 ) -> None:
     chosen = [(number, [name == lang for name in names]) for number, names in enumerate(langs)]
     chosen = [(number, flags) for number, flags in chosen if any(flags)]
@@ -130,11 +167,20 @@ def _mark_padding(
     reading = reading.select(chosen)
     borders = [_borders(pieces[number], flags) for number, flags in chosen]
     for found in model.candidates(reading, lang, borders):
-        target = _target(found, model.settings["threshold"][lang], marks, _review_odds(model, lang), weak)
-        if target is not None:
-            number, flags = chosen[found.document]
+        number, flags = chosen[found.document]
+        piece = pieces[number]
+        limit = model.settings["threshold"][lang]
+        if limits is not None:
+            limit = limits[piece.document].get(lang, limit)
+        target = _target(found, limit, marks, _review_odds(model, lang), weak)
+        if target is not None or judged is not None:
             numbers = [i for i, is_chosen in enumerate(flags) if is_chosen]
-            piece, lines = pieces[number], [numbers[line] for line in reading.lines_of(found)]
+            lines = [numbers[line] for line in reading.lines_of(found)]
+        if judged is not None:
+            spans = documents[piece.document].spans
+            start, end = spans[piece.spans[lines[0]]].start, spans[piece.spans[lines[-1]]].end
+            judged.append(Judged(piece.document, lang, start, end, found.odds))
+        if target is not None:
             chance = model.chance(found.odds, "padding")
             reasons = _reasons(_joined(piece, lines), found, model.evidence[lang].wording(reading, found))
             _mark(documents, target, piece, lines, "ai_padding", chance, reasons)

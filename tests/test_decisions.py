@@ -10,7 +10,9 @@ from filter import Config, Document, Record, Span, pipeline, process
 from filter.decisions import SOURCE, honour, load_decisions
 from filter.document import LABELS
 from filter.errors import ConfigError
+from filter.site_limits import Decided, limit_for, site_limits
 
+from .conftest import ROOT
 from .toys import by_first_word
 
 TEXT = "EN One\nAD two\nEN Three\u2028four\nSPAM\n"
@@ -139,3 +141,40 @@ def test_decisions_keep_the_partition(tmp_path_factory, data):
     inside = [s for s in decided.spans if s.start < last["end"] and last["start"] < s.end]
     assert {s.label for s in inside} == {last["label"]}
     assert honour([decided], config)[0].spans == decided.spans
+
+
+# --- how sure the section model must be on a site
+
+
+@pytest.mark.parametrize(
+    ("decided", "limit"),
+    [
+        ([(3.0, True)] * 9, 4.0),  # too few
+        ([(3.0, True)] * 10, 3.0),
+        ([(3.0, True)] * 10 + [(2.0, False)], 3.0),
+        ([(3.0, True)] * 10 + [(3.5, False)] * 2, 4.0),  # more would be lost than found
+        ([(5.0, False)] * 10 + [(6.0, True)], 5.01),  # the usual limit is too low here
+        ([(-9.0, True)] * 10, 4.0),  # so unsure that anything would be flagged
+    ],
+)
+def test_a_limit_goes_where_least_is_wrong(decided, limit):
+    assert limit_for([Decided(odds, is_filler, 300) for odds, is_filler in decided], usual=4.0) == limit
+
+
+def test_what_was_decided_of_a_site_moves_its_limit_on_other_pages(tmp_path, monkeypatch):
+    text = (ROOT / "seeds" / "002_7a8349eba1df39b9.txt").read_text(encoding="utf-8")
+    monkeypatch.undo()  # all stages
+    document = process(text)
+    filler = [span for span in document.spans if span.label == "ai_padding"]
+    spans = [{"start": filler[0].start, "end": filler[-1].end, "label": "content"}]
+    rows = [{"id": f"{i}", "url": f"https://a.example/{i}", "text": f"{text}\n", "spans": spans} for i in range(10)]
+    site_limits.cache_clear()
+    config = gold(tmp_path / "g.jsonl", *rows)
+    other = f"Another page of the site begins in another way.\n{text}"
+    [limit] = site_limits(config)["a.example"].values()
+    assert limit > 4.0
+
+    def labels_of(url):
+        return {s.label for s in process(Record(text=other, url=url), config).spans if s.source == "model:sections"}
+
+    assert labels_of("https://b.example/") == {"ai_padding"} and labels_of("https://a.example/") == set()

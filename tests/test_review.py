@@ -4,8 +4,12 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filter.command import main
 from filter.decisions import load_decisions
@@ -302,48 +306,194 @@ def test_a_missing_extra_is_named(out, monkeypatch, capsys):
     assert "textsieve[review]" in capsys.readouterr().err
 
 
+@contextmanager
+def reviewed(folder):
+    """Serve the page of a run, and yield its address."""
+    command = [sys.executable, "-m", "filter", "review", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as served:
+        try:
+            yield served.stdout.readline().strip()
+        finally:
+            served.send_signal(signal.SIGINT)
+    assert served.returncode == 0
+
+
 def test_a_wrong_removal_is_found_overruled_and_kept_in_the_next_run(out, tmp_path):
     pytest.importorskip("uvicorn", reason="needs uvicorn; pip install 'textsieve[review]'")
-    command = [sys.executable, "-m", "filter", "review", str(out)]
 
     def shown(selector, **more):
         """Wait for something on a page, then for the page's script: keys pressed before it runs are lost."""
         page.locator(selector, **more).wait_for()
         page.wait_for_load_state()
 
-    with (
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as served,
-        open_page() as page,
-    ):
-        try:
-            page.goto(served.stdout.readline().strip())
-            for _ in range(20):
-                if "Subscribe" in page.locator("#current").inner_text():
-                    break
-                page.keyboard.press("j")
-                page.wait_for_load_state()
-            assert page.locator("dd", has_text="left out of the output").is_visible()
-            page.keyboard.press("ArrowLeft")
-            page.wait_for_url("**end=*")
-            assert page.locator("#current").inner_text().strip() == "Subscribe to our"
-            page.keyboard.press("ArrowRight")
-            shown("#current", has_text="newsletter")
-            page.keyboard.press("r")
-            shown(".effect")
-            assert "would change 0 of 2 documents" in page.locator(".effect").inner_text()
-            if folder := os.environ.get("TEXTSIEVE_SCREENSHOTS"):
-                page.screenshot(path=f"{folder}/review.png")
-            page.keyboard.press("c")
-            shown("header strong", has_text="1 decided")
-            page.keyboard.press("u")
-            shown("header strong", has_text="0 decided")
-            page.keyboard.press("c")
-            shown("header strong", has_text="1 decided")
-        finally:
-            served.send_signal(signal.SIGINT)
-    assert served.returncode == 0
+    with reviewed(out) as root, open_page() as page:
+        page.goto(root)
+        for _ in range(20):
+            if "Subscribe" in page.locator("#current").inner_text():
+                break
+            page.keyboard.press("j")
+            page.wait_for_load_state()
+        assert page.locator("dd", has_text="left out of the output").is_visible()
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_url("**end=*")
+        assert page.locator("#current").inner_text().strip() == "Subscribe to our"
+        page.keyboard.press("ArrowRight")
+        shown("#current", has_text="newsletter")
+        page.keyboard.press("r")
+        shown(".effect")
+        assert "would change 0 of 2 documents" in page.locator(".effect").inner_text()
+        if folder := os.environ.get("TEXTSIEVE_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/review.png")
+        page.keyboard.press("c")
+        shown("header strong", has_text="1 decided")
+        page.keyboard.press("u")
+        shown("header strong", has_text="0 decided")
+        page.keyboard.press("c")
+        shown("header strong", has_text="1 decided")
     gold = tmp_path / "gold.jsonl"
     assert main(["review", str(out), "--export", str(gold)]) == 0
     load_decisions.cache_clear()
     assert main(["run", str(tmp_path / "a.txt"), "-o", str(tmp_path / "again"), "--decisions", str(gold)]) == 0
     assert re.search("Subscribe to our newsletter", (tmp_path / "again" / "documents.jsonl").read_text("utf-8"))
+
+
+# --- any document, line by line
+
+
+def test_a_missed_line_is_reached_by_keys_and_labelled(client, out, journal):
+    run = Run(out)
+    parent = next(name for name in run.parents if run.text(name) == ARTICLE)
+    page = client.get("/secret/document", params={"parent": parent})
+    first, second = (ARTICLE.index(words) for words in ("Council", "The council"))
+    assert f"start={first}&amp;end={second - 1}" in page.text  # its first line can be chosen by mouse
+    assert 'data-key="Shift+ArrowDown"' in page.text
+    start, end = ARTICLE.index("Residents"), ARTICLE.index("over at last.") + len("over at last.")
+    form = {"parent": parent, "start": start, "end": end, "label": "boilerplate"}
+    answer = client.post("/secret/label", data=form, headers=OWN)
+    assert answer.status_code == 303
+    then = client.get(answer.headers["location"])
+    assert "boilerplate</a> Residents said" in then.text and "<mark id=current>" in then.text
+    [decision] = journal.standing().values()
+    assert (decision.start, decision.end, decision.label) == (start, end, "boilerplate")
+    [row] = map(json.loads, export(run, journal))
+    assert [(s["start"], s["end"], s["label"]) for s in row["spans"]] == [(start, end, "boilerplate")]
+    back = client.post("/secret/undo", headers=OWN)
+    assert journal.standing() == {} and f"start={start}&end={end}" in back.headers["location"]
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({}, 404),
+        ({"parent": "none"}, 404),
+        ({"start": 5, "end": 5}, 400),
+        ({"start": 0, "end": 10**9}, 400),
+        ({"start": "x", "end": 2}, 400),
+        ({"start": 0, "end": 2, "label": "advert"}, 400),
+    ],
+)
+def test_a_wrong_stretch_is_refused(client, out, journal, form, status):
+    parent = next(iter(Run(out).parents))
+    form = {"parent": parent, "label": "content", **form} if form else form
+    assert client.post("/secret/label", data=form, headers=OWN).status_code == status
+    assert journal.standing() == {}
+
+
+def test_documents_are_listed_by_name(client, out):
+    page = client.get("/secret/documents")
+    assert "1 to 2 of 2 documents" in page.text and "document?parent=a" in page.text
+    assert "1 to 1 of 1 documents" in client.get("/secret/documents", params={"words": "B"}).text
+    assert "0 to 0 of 0 documents" in client.get("/secret/documents", params={"words": "zzz", "first": "7"}).text
+
+
+@given(st.data())
+def test_every_key_chooses_a_stretch_of_the_text(data):
+    from filter.review_page import _Page
+    from filter.segment import line_bounds
+
+    text = data.draw(st.text(st.sampled_from("ab \n\r\u2028"), min_size=1, max_size=40).filter(str.strip))
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    for a, b in _Page._steps(text, list(line_bounds(text)), start, end).values():
+        assert 0 <= a < b <= len(text)
+
+
+# --- hostile documents in a browser
+
+
+HOSTILE = [
+    "</script><script>document.title = 'hacked'</script> Subscribe to our newsletter",
+    "<img src=x onerror=\"document.title = 'hacked'\"> Subscribe to our newsletter",
+    "' onmouseover='document.title = `hacked`' x=' Subscribe to our newsletter",
+    "javascript:document.title='hacked' <a href=\"javascript:document.title='hacked'\">Subscribe</a> to our newsletter",
+    "</mark></pre></style><style>*{display:none}</style><base href=//evil.example> Subscribe to our newsletter",
+    "\u202eretteslwen ruo ot ebircsbuS\u2066 \x1b[2J\x07 Subscribe to our newsletter",
+    "$body $script ${progress} &lt;b&gt; Subscribe to our newsletter",
+]
+
+
+def test_hostile_documents_are_only_text_in_a_browser(tmp_path):
+    pytest.importorskip("uvicorn", reason="needs uvicorn; pip install 'textsieve[review]'")
+    prose = "The council opened the library on Monday, two years later than it had planned when work began. "
+    rows = [
+        {
+            "id": text,
+            "url": "javascript:document.title='hacked'",
+            "text": f"{prose}\n{text}\nSubscribe to our newsletter",
+        }
+        for text in HOSTILE
+    ]
+    rows.append({"id": "huge", "text": f"{prose}\n{prose * 3000}\nSubscribe to our newsletter\n"})
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["run", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out")]) == 0
+    run = Run(tmp_path / "out")
+    folder = os.environ.get("TEXTSIEVE_SCREENSHOTS")
+    with reviewed(tmp_path / "out") as root, open_page() as page:
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        addresses = [f"{root}?at={at}" for at in range(len(run.queue))]
+        addresses += [f"{root}document?{urlencode({'parent': name})}" for name in run.parents]
+        for address in [*addresses, f"{root}documents"]:
+            page.goto(address)
+            page.wait_for_load_state()
+            assert "textsieve review" in page.title()
+            assert page.locator("img, base, iframe, [onmouseover], [href^=javascript]").count() == 0
+            assert page.locator("script").count() == page.locator("style").count() == 1
+            assert len(page.content()) < 500_000
+        page.goto(f"{root}document?{urlencode({'parent': HOSTILE[5]})}")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_url("**start=*")
+        assert "[U+202E]retteslwen" in page.locator("#current").inner_text()
+        if folder:
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                page.screenshot(path=f"{folder}/document-{scheme}.png")
+        page.goto(f"{root}document?{urlencode({'parent': 'huge'})}")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_url("**start=*")
+        assert "characters …" in page.locator("#current").inner_text()
+        assert {url[: len(root)] for url in requests} == {root}
+
+
+def test_a_missed_line_is_labelled_by_keys_in_a_browser(out):
+    pytest.importorskip("uvicorn", reason="needs uvicorn; pip install 'textsieve[review]'")
+    with reviewed(out) as root, open_page() as page:
+        page.goto(root)
+        page.wait_for_load_state()
+        page.keyboard.press("d")
+        page.locator("td a", has_text="a").first.wait_for()
+        page.locator("td a", has_text="a").first.click()
+        page.locator("#current", has_text="Council opens").wait_for()
+        page.wait_for_load_state()
+        page.keyboard.press("ArrowDown")
+        page.locator("#current", has_text="two years later").wait_for()
+        page.wait_for_load_state()
+        page.keyboard.press("Shift+ArrowDown")
+        page.locator("#current", has_text="Subscribe").wait_for()
+        page.wait_for_load_state()
+        page.keyboard.press("b")
+        page.locator(".decisions li", has_text="boilerplate").wait_for()
+    journal = Journal(out / JOURNAL)
+    [decision] = journal.standing().values()
+    journal.close()
+    assert ARTICLE[decision.start : decision.end].split("\n")[1] == "Subscribe to our newsletter"
