@@ -216,10 +216,11 @@ def compare(folder, texts, megabytes):
 def memory(source, out, megabytes, documents, *options):
     """Print the memory of two workers over the time of one run."""
     found = run(source, out, 2, *options)
-    end = found["over_time"][-1][0]
+    (begin, _), (end, _) = found["over_time"][0], found["over_time"][-1]  # from the first worker's start
     tenths = [0.0] * 10
     for at, rss in found["over_time"]:
-        tenths[min(9, int(10 * at / end))] = max(tenths[min(9, int(10 * at / end))], rss)
+        tenth = min(9, int(10 * (at - begin) / (end - begin)))
+        tenths[tenth] = max(tenths[tenth], rss)
     counts = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert counts["documents"] + counts["dropped"] + counts["rejected"] == documents, counts
     print(
