@@ -41,6 +41,11 @@ OUT_OF_MEMORY = 77
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
+# In a group of its own, so that Ctrl-C reaches the parent alone, which then kills it. Not in a session of its own where
+# Python can do without: Linux shares processor time among sessions, and a run at low priority would not be at one.
+_APART: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+
+
 class OutOfTimeError(Exception):
     """The call took longer than its limit; the child was killed."""
 
@@ -54,14 +59,13 @@ class Child:
 
     def __init__(self) -> None:
         path = json.dumps([folder or str(Path.cwd()) for folder in sys.path])
-        # In a session of its own, so that Ctrl-C reaches the parent alone, which then kills it.
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-c", _CODE, path],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            **_APART,
             env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
         )
         assert self.process.stdin and self.process.stdout

@@ -91,6 +91,12 @@ def test_forked_process_takes_a_child_of_its_own():
     assert call(os.getpid, timeout_s=20) == before
 
 
+def test_ctrl_c_at_a_terminal_is_not_for_the_child():
+    assert call(os.getpgrp, timeout_s=20) != os.getpgrp()
+    if sys.version_info >= (3, 11):  # one session, so that the child shares the parent's priority
+        assert call(os.getsid, 0, timeout_s=20) == os.getsid(0)
+
+
 SLEEPER = """
     import os, sys, time
     from filter.child import call
