@@ -351,6 +351,25 @@ def test_hostile_text_does_not_run_in_a_browser(tab):
     assert tab.evaluate("try { document.body.innerHTML = '<p>'; 'set' } catch (error) { error.name }") == "TypeError"
 
 
+def test_a_huge_line_is_cut_and_the_reading_direction_is_the_pages_own(folder, chromium):
+    text = f"AD \u202e{'word ' * 60_000}\nEN The court met.\n"
+    (folder / "in.jsonl").write_text(json.dumps({"id": "huge", "text": text}) + "\n", encoding="utf-8")
+    assert main(["run", "in.jsonl", "-o", "out", "--jobs", "0"]) == 0
+    assert main(["report", "out", "-o", "report.html"]) == 0
+    tab = chromium.new_page(viewport={"width": 1200, "height": 900})
+    trouble = []
+    tab.on("pageerror", lambda error: trouble.append(str(error)))
+    tab.on("console", lambda message: trouble.append(message.text))
+    tab.goto((folder / "report.html").as_uri())
+    tab.locator("#list button").first.click()
+    expect(tab.locator("#article .text")).to_contain_text("word word")
+    shown = tab.locator("#article .text").inner_text()
+    assert len(shown) < 60_000 and "\u202e" not in shown
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tab.close()
+    assert trouble == []
+
+
 def test_list_grows_on_demand_and_is_walked_by_arrow_keys(tab):
     assert rows(tab) == 50
     tab.click("#more")
