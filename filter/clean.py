@@ -23,7 +23,7 @@ from .lines import DOUBTS, line_scores, threshold
 from .profiles import MIN_SCORES, load_profiles, mark_site_lines
 from .rules import Match, Rules, load_packs
 
-__all__ = ["clean", "is_doubtful", "is_spared", "mark"]
+__all__ = ["clean", "is_code", "is_doubtful", "is_spared", "mark"]
 
 PLEAS = frozenset({"paywall", "consent", "newsletter", "comments"})
 """Categories that come as blocks of sentences addressed to the reader."""
@@ -58,6 +58,26 @@ _ITEM = re.compile(r"\s*[,;|·•/،、，]\s*")
 _HEADING = re.compile(r"^\s*([^:：]{2,30})\s?[:：]\s*(.+)$", re.DOTALL)
 _DATE = re.compile(
     r"\W*(?:[^\W\d]+\.?,?\s+)?(?:\d{1,2}\W+(?:[^\W\d]+\W+){0,2}|[^\W\d]+\W+\d{1,2}\w{0,2}\W+)(?:\d{1,2}\W+)?(?:19|20)\d\d\W*"
+)
+# Program code, markup and JSON: signs that prose never has side by side. Nothing repeats without bound before a match.
+_CODE_SIGNS = frozenset("=(){}[]<>;:")
+_CODE = re.compile(
+    r"""(?xa)
+    ^(?:>>>|\.\.\.|\$)\s.*(?:[=\[\]{}'"_]|\w\()                           # behind a prompt
+    | ^[}\])]{1,9}[;,)]{0,9}$                                            # brackets that close
+    | ^["'][\w@$-]{1,60}["']\s?:\s*\S                                   # a key of JSON
+    | ^</?[a-zA-Z][^>]*>$ | </\w+>                                       # markup
+    | ^(?:\#include\b|return\b.*[;(\[{]|(?:const|let|var|auto)\s\w+\s=|def\s\w+\()
+    | ^(?:class\s\w+[\s({:].*[({:]$|(?:if|for|while|switch)\s?\(.*[{);]$|case\s.*:$)
+    | \bfunction\b\s?\w{0,60}\([^{]{0,200}\{
+    | ^[a-zA-Z_][\w.\[\]]*\s[-+|&]?=\s\S                                # an assignment
+    | \b[a-zA-Z_]\w{0,60}\.[a-z_]\w{0,60}\( | [a-z_]\(\)                 # a call
+    | [=()<>"'\]]\s?;$ | [\w)]\s?\{$                                    # the end of a statement, or a block's start
+    | \w\s?[=!]==?\s?[\w"'] | [\w)]\s?=>\s?[\w({] | \w::\w | \w->\w | [\w)]\s(?:&&|\|\|)\s[\w!(]
+    """
+)
+_PAGE_CODE = re.compile(
+    r"googletag|adsbygoogle|dataLayer|\bgtag\(|\bfbq\(|_gaq|document\.(?:write|createElement)|taboola|outbrain"
 )
 _MORE_CAREFUL: dict[Preset, Preset] = {"gentle": "gentle", "balanced": "gentle", "strict": "balanced"}
 _STRUCTURE = "rule:structure/"
@@ -439,11 +459,26 @@ def is_doubtful(span: Span) -> bool:
 
 
 def is_spared(text: str, *, first: bool) -> bool:
-    """Return whether a line is one that the model alone may not remove: long prose, a date, the document's headline."""
+    """Return whether a line is one that the model alone may not remove.
+
+    That is long prose, a date, the document's headline, and program code, which the pages the model has learned from
+    hardly have: to it, code looks like what stands around an article.
+    """
     words = words_in(text)
-    if words >= LONG_PROSE_WORDS or (first and words >= MIN_HEADLINE_WORDS):
+    if words >= LONG_PROSE_WORDS or (first and words >= MIN_HEADLINE_WORDS) or is_code(text):
         return True
     return words <= MAX_DATE_WORDS and _DATE.fullmatch(text) is not None
+
+
+def is_code(text: str) -> bool:
+    """Return whether a line is program code, markup or JSON, and not a script of the page itself.
+
+    >>> [is_code(line) for line in ("return response.json()", '"name": "Ann",', "Read more (3)", "gtag('config', id);")]
+    [True, True, False, False]
+    """
+    if _CODE_SIGNS.isdisjoint(text):
+        return False
+    return _CODE.search(text) is not None and _PAGE_CODE.search(text) is None
 
 
 def _guess(by_rule: Sequence[str], i: int, text: str) -> str:

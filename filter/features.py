@@ -26,7 +26,6 @@ __all__ = [
     "dense",
     "hits",
     "known_words",
-    "strangeness",
     "stretches",
     "within_body",
 ]
@@ -430,20 +429,6 @@ def known_words(lines: Lines, known: Array) -> Floats:
     slots = word_slots(lines, known)
     flags = (known[slots >> 3] >> (slots & 7).astype(np.uint8)) & 1
     return lines.share(flags)
-
-
-def strangeness(lines: Lines, known: Array) -> Floats:
-    """Return the share of each line's words that no model has learned from, doubled where the line is a sentence.
-
-    Words of scripts without spaces are strange all of them; a line without words is not.
-
-    Args:
-        lines: the batch.
-        known: the share of its spaced words that are known, see `known_words`.
-    """
-    strange = np.where(lines.words > 0, 1.0 - _divide(known * lines.spaced_words, lines.words), 0.0)
-    doubled: Floats = (strange * (1 + lines.is_sentence)).astype(np.float32)
-    return doubled
 
 
 def word_slots(lines: Lines, known: Array) -> Array:

@@ -27,7 +27,6 @@ from .features import (
     dense,
     hits,
     known_words,
-    strangeness,
     stretches,
     within_body,
 )
@@ -44,7 +43,7 @@ _LINE_COST = 40  # what a line costs besides its characters, in characters
 _MAX_LINES, _MAX_CHARS = 20_000, 1_000_000
 """A document of more is judged in windows, so that time and memory stay bounded."""
 _MAX_LINE_CHARS = 20_000  # more of a line makes it no surer
-DOUBTS: Mapping[str, float] = {"gentle": 0.1, "balanced": 0.0, "strict": 0.0}
+DOUBTS: Mapping[str, float] = {"gentle": 0.2, "balanced": 0.0, "strict": 0.0}
 """The score below which a rule's hit is left in place, per preset: of such hits, nearly half are genuine text."""
 
 # What a rule's hit counts for among the neighbours: as much as words the model is sure of.
@@ -177,9 +176,8 @@ class LineModel:
         slope, offset: what makes the second network's logits true probabilities on pages it has not seen.
         discount: how much surer one must be of a long line: the logit falls by this for each factor e in length.
         free_chars: up to this length nothing is taken off.
+        sentence: how much surer one must be of a sentence.
         max_lost_share: how much of a document's genuine text may be expected to go before its lines need more.
-        strange: how much the logit falls for a line of words that nothing was learned from.
-        crowd, max_mean: how much it falls by the mean score of the document, and from which mean on.
         thresholds: the score from which a line is boilerplate, per preset.
     """
 
@@ -190,10 +188,8 @@ class LineModel:
     offset: float = 0.0
     discount: float = 0.0
     free_chars: int = 40
+    sentence: float = 0.0
     max_lost_share: float = 1.0
-    strange: float = 0.0
-    crowd: float = 0.0
-    max_mean: float = 1.0
     thresholds: Mapping[str, float] | None = None
 
     def logits(self, lines: Lines, known: Floats, marked: Array) -> Floats:
@@ -208,33 +204,29 @@ class LineModel:
         """Return the score of each line, in [0, 1]."""
         known = known_words(lines, self.text.known)
         logits = self.logits(lines, known, marked)
-        lowered = self.cautious(logits, lines.doc, lines.cost, strangeness(lines, known), marked)
+        lowered = self.cautious(logits, lines.doc, lines.cost, lines.is_sentence, marked)
         return np.round(sigmoid(lowered), 4)
 
-    def cautious(self, logits: Array, doc: Array, cost: Array, strange: Array, marked: Array) -> Array:
-        """Return the logits lowered by what a mistake would cost, and where the model knows less than it thinks.
+    def cautious(self, logits: Array, doc: Array, cost: Array, is_sentence: Array, marked: Array) -> Array:
+        """Return the logits lowered by what a mistake would cost.
 
-        A wrongly removed line costs as many characters as it has, so a long one must be surer. A line of words never
-        met may be in a language never met, where probabilities are too high. Where most lines seem to be boilerplate,
-        the few genuine ones are soon a tenth of the article. And where a document's likeliest lines together would be
-        expected to take more than `max_lost_share` of its genuine text, the model rather misjudges the document: the
-        lines beyond need more.
+        A wrongly removed line costs as many characters as it has, so a long one must be surer; and a
+        sentence is missed more than a heading. Where a document's likeliest lines together would be expected to take
+        more than `max_lost_share` of its genuine text, the model rather misjudges the document: the lines beyond need
+        more.
 
         Args:
             logits: calibrated; their probabilities say how much genuine text to expect in a line.
             doc: the number of each line's document, in order from 0.
             cost: the length of each line, `Lines.cost`.
-            strange: how strange its words are, `features.strangeness`.
+            is_sentence: whether it is one, `Lines.is_sentence`.
             marked: lines that go on other evidence, and cost nothing here.
         """
         lowered = logits - self.discount * np.log(np.maximum(cost, self.free_chars) / self.free_chars)
         if not len(lowered):
             return lowered
+        lowered -= self.sentence * is_sentence
         score = sigmoid(logits).astype(np.float64)
-        mean = np.bincount(doc, weights=np.where(marked, 1.0, score)) / np.maximum(np.bincount(doc), 1)
-        # What rules find in a language never met is often all that is found there: strangeness is no doubt about it.
-        lowered -= self.strange * np.where(marked, 0, strange)
-        lowered -= self.crowd * np.maximum(mean - self.max_mean, 0)[doc]
         genuine = (1.0 - score) * np.where(marked, 0, cost)
         order = np.lexsort((-lowered, doc))
         own = doc[order]
@@ -267,10 +259,8 @@ class LineModel:
             "offset": self.offset,
             "discount": self.discount,
             "free_chars": self.free_chars,
+            "sentence": self.sentence,
             "max_lost_share": self.max_lost_share,
-            "strange": self.strange,
-            "crowd": self.crowd,
-            "max_mean": self.max_mean,
             "thresholds": dict(self.thresholds or {}),
         }
         nets = {
@@ -332,7 +322,7 @@ def line_scores(documents_lines: Sequence[Sequence[str]], marked: Sequence[Array
     """Return how likely each line is boilerplate, one array per document.
 
     The score is a probability, measured on extracted pages of unseen sites, lowered where a mistake would cost much:
-    for long lines, and for the less sure ones of a document that seems to be boilerplate in large part. Compare with
+    for long lines, for sentences, and for the less sure lines of a document that would lose much. Compare with
     `threshold`. It has four digits, and does not depend on what else is in the batch.
 
     Args:

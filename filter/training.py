@@ -22,13 +22,14 @@ import numpy.typing as npt
 import scipy.sparse
 import sklearn
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from threadpoolctl import threadpool_limits
 
 from .clean import is_doubtful, is_spared, mark
 from .config import Config
 from .document import Document
 from .errors import UsageError
 from .evaluation import read_gold
-from .features import Lines, buckets, dense, strangeness, word_slots
+from .features import Lines, buckets, dense, word_slots
 from .lines import DOUBTS, LineModel, Net, TextModel, first_inputs, second_inputs, sigmoid
 from .profiles import host_of
 from .segment import line_bounds, segment
@@ -56,19 +57,19 @@ LICENCES = {
 GENUINE, GOLD = "genuine", "gold"
 GOLD_LICENCE = "labelled by whoever trained this"
 EXTRACTED = ("trec", "rmain", "read")
+THINNED = "thinned"
 LOSS_BUDGETS = {"gentle": 0.001, "balanced": 0.005, "strict": 0.01}
 """The share of genuine characters that a preset may cost on pages of unseen sites, as extracted."""
 
 _BITS = 20
 # What a line costs if it is genuine grows with its length; removing the likeliest per character costs least. The
 # shortest are no cheaper than a short heading, though.
-_DISCOUNT, _FREE_CHARS, _MAX_LOST_SHARE = 1.0, 25, 0.3
-# In languages that the data hardly have, scores are too high in the middle; and without the second of these, three
-# times as many pages of which all visible text is given would lose a tenth of the article.
-_STRANGE, _CROWD, _MAX_MEAN = 0.8, 0.0, 0.2
+_DISCOUNT, _FREE_CHARS, _SENTENCE, _MAX_LOST_SHARE = 1.0, 25, 0.5, 0.2
 _HIGHEST = 8.0
 _PAGE_LINES = 60
 _FULL_SHARE, _FULL_WEIGHT = 0.25, 0.8
+# Pages with some of their boilerplate: this much of it, in blocks of up to so many lines.
+_THINNED_SHARE, _LEFT, _MAX_BLOCK = 0.6, (0.05, 0.7), 15
 _FOREIGN_SHARE = 0.35
 _SEED = 20240601
 
@@ -287,6 +288,40 @@ def _genuine(name: str, lang: str, text: str) -> Page:
     return Page(GENUINE, "text", name, lang, lines, [0] * len(lines), [True] * len(lines))
 
 
+def thinned(pages: Sequence[Page]) -> Iterator[Page]:
+    """Yield each page of all visible text once more, without some of its boilerplate.
+
+    Extractors leave anything from none of a page's boilerplate to most of it; on the pages there are to learn from they
+    leave little, and how much stands around a line is much of what the networks go by.
+    """
+    random = np.random.default_rng(_SEED)
+    for page in pages:
+        if page.view != "full":
+            continue
+        labels = np.array(page.labels)
+        kept = np.ones(len(labels), dtype=bool)
+        left, at = random.uniform(*_LEFT), 0
+        while at < len(labels):
+            if labels[at] == 0:
+                at += 1
+                continue
+            most = at + int(random.integers(1, _MAX_BLOCK + 1))
+            end = at + 1
+            while end < min(most, len(labels)) and labels[end] == 1:
+                end += 1
+            kept[at:end] = random.random() < left
+            at = end
+        if (labels[kept] == 0).any():
+            rows = np.flatnonzero(kept).tolist()
+            yield replace(
+                page,
+                view=THINNED,
+                lines=[page.lines[i] for i in rows],
+                labels=[page.labels[i] for i in rows],
+                scored=[page.scored[i] for i in rows],
+            )
+
+
 def _hits(pages: Sequence[Page]) -> tuple[Array, Array]:
     """Return, for each line of the pages, whether rules and structure mark it, and whether the model may contradict."""
     marked, doubtful = [], []
@@ -319,6 +354,7 @@ class _Corpus:
         self.lang = spread(page.lang for page in pages)
         self.extracted = spread(page.view in EXTRACTED for page in pages)
         self.full = spread(page.view == "full" for page in pages)
+        self.thinned = spread(page.view == THINNED for page in pages)
         self.fold = spread(fold_of(page.domain) for page in pages)
         self.page = spread(range(len(pages)))
         self.marked, self.doubtful = _hits(pages)
@@ -329,12 +365,13 @@ class _Corpus:
         trust = np.where(np.isin(self.source, ("mozilla", GENUINE)), 0.5, 1.0)
         # A page of a thousand lines teaches more than one of sixty, but not in proportion.
         length = np.repeat(sizes, sizes)
-        self.weight = np.where(self.full, _FULL_WEIGHT, 1.0) * trust * self.scored
+        self.weight = np.where(self.full | self.thinned, _FULL_WEIGHT, 1.0) * trust * self.scored
         self.weight *= np.minimum(1.0, np.sqrt(_PAGE_LINES / length))
         self.batches = [Lines([page.lines for page in pages[at : at + 200]]) for at in range(0, len(pages), 200)]
         self.shape = np.vstack([dense(batch) for batch in self.batches])
         self.chars = np.concatenate([batch.chars for batch in self.batches])
         self.cost = np.concatenate([batch.cost for batch in self.batches])
+        self.is_sentence = np.concatenate([batch.is_sentence for batch in self.batches])
         self.cuts = np.cumsum([len(batch) for batch in self.batches])[:-1]
         for batch in self.batches:
             batch.forget_characters()
@@ -443,7 +480,7 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
     Every step learns from outputs of the one before on sites that one has not seen; otherwise it would trust it too
     much.
     """
-    corpus = _Corpus(pages)
+    corpus = _Corpus([*pages, *thinned(pages)])
     text: dict[tuple[int, ...], TextModel] = {}
     said: dict[tuple[int, ...], tuple[Floats, Floats]] = {}
     singles = [(fold,) for fold in range(FOLDS)]
@@ -477,7 +514,8 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
 
     # What rules find never comes to the networks' judgement; they only see it beside other lines.
     sampled = (corpus.weight > 0) & ~corpus.marked
-    sampled &= ~corpus.full | (np.random.default_rng(_SEED).random(len(corpus)) < _FULL_SHARE)
+    share = np.where(corpus.full, _FULL_SHARE, np.where(corpus.thinned, _THINNED_SHARE, 1.0))
+    sampled &= np.random.default_rng(_SEED).random(len(corpus)) < share
     first: list[Net] = []
     opinion = np.empty(len(corpus), np.float32)
     for held in range(FOLDS):
@@ -488,7 +526,7 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
     inputs, *_ = inputs_without(None)
     final = _fit_first(inputs[sampled], corpus.labels[sampled], corpus.weight[sampled], seeds)
     del inputs
-    _, logits, known = inputs_without(None, learning=False)
+    _, logits, _ = inputs_without(None, learning=False)
     # The opinions on a fold's lines are of a network that had not seen them, so the second one meets them as in use.
     inputs = corpus.gather(second_inputs, corpus.shape, logits, opinion, corpus.marked)
     second: list[Net] = []
@@ -508,14 +546,11 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
         "offset": offset,
         "discount": _DISCOUNT,
         "free_chars": _FREE_CHARS,
+        "sentence": _SENTENCE,
         "max_lost_share": _MAX_LOST_SHARE,
-        "strange": _STRANGE,
-        "crowd": _CROWD,
-        "max_mean": _MAX_MEAN,
     }
     learned = LineModel(text[()], final, last, **common)
-    strange = corpus.gather(strangeness, known)
-    lowered = learned.cautious(unseen, corpus.page, corpus.cost, strange, corpus.marked)
+    lowered = learned.cautious(unseen, corpus.page, corpus.cost, corpus.is_sentence, corpus.marked)
     thresholds = {}
     for preset, budget in LOSS_BUDGETS.items():
         decided = _decided(corpus, lowered, preset)[scored]
@@ -576,7 +611,10 @@ def train_lines(data: Path, out: Path, folds: Path | None = None, gold: Sequence
     paths = [clean / f"lines.{source}.jsonl.xz" for source in SOURCES]
     paths += [data_folder(data, "classify") / "dev_human.jsonl.gz", data_folder(data, "lang") / "dev.jsonl"]
     labelled = list(gold_pages(gold))  # a mistake in these is said before an hour's work
-    fit = fit_lines([*read_pages(clean), *read_genuine(data), *labelled])
+    # Products this small are slower on several threads, ten times so on a busy machine; and one gives the same bytes
+    # whatever the number of cores.
+    with threadpool_limits(1):
+        fit = fit_lines([*read_pages(clean), *read_genuine(data), *labelled])
     scores = operating_points(fit)
     licences = {**LICENCES, **({GOLD: GOLD_LICENCE} if labelled else {})}
     known = facts([*paths, *gold], scores["presets"], licences)
@@ -709,7 +747,7 @@ def model_card(scores: dict[str, Any], known: dict[str, Any]) -> str:
         "- Comments, teasers and captions count as boilerplate in the data; many read like the article, and are left.",
         "- Outside English and German it has seen few words; there it goes by shape, place and repetition.",
         "- Lists inside articles (ingredients, results, specifications) are its commonest mistake.",
-        "- The score is lowered where a mistake would cost much (lines of more than 25 characters, documents that seem",
-        "  to be boilerplate in large part) and for words it has never met; elsewhere it is a probability.",
+        "- The score is lowered where a mistake would cost much (lines of more than 25 characters, sentences,",
+        "  documents of which much would go); elsewhere it is a probability.",
     ]
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter import Config, Document
-from filter.clean import clean, mark
+from filter.clean import clean, is_code, mark
 from filter.segment import segment
 
 from .conftest import ROOT, cases
@@ -132,3 +132,32 @@ def test_a_hit_the_model_contradicts_is_left_alone_in_gentle_unless_the_user_wro
     assert clean([document], config) == [document]
     if label == "content":
         assert "rule:en/comments" in document.spans[1].reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (">>> response = requests.get(url)", True),
+        ("return isOnline ? 'Online' : 'Offline';", True),
+        ("const [state, setState] = useState(null);", True),
+        ("if (user.isActive()) {", True),
+        ("def fold(text):", True),
+        ("</button>", True),
+        ("});", True),
+        ('"@type": "Product",', True),
+        ("total = price * 2", True),
+        ("std::string name", True),
+        (">>> More opinion", False),
+        ("... read on (2)", False),
+        ("Comments (12)", False),
+        ("Rating: 4.5(256)", False),
+        ("Ποια είναι η ευχή για την Ελλάδα;", False),
+        ("Home > News > World", False),
+        ("Members: log in (free) [or register]", False),
+        ("googletag.cmd.push(function() { googletag.display('top'); });", False),
+        ("if (window.x) { document.write('<img>'); }", False),
+        ("", False),
+    ],
+)
+def test_code_is_told_from_what_stands_around_an_article(line, expected):
+    assert is_code(line) is expected

@@ -19,7 +19,6 @@ from filter.features import (
     context,
     dense,
     hits,
-    strangeness,
     stretches,
     within_body,
 )
@@ -211,16 +210,21 @@ def test_marked_neighbours_make_a_line_more_suspect():
     assert helped > plain
 
 
-def cautious(logits, doc, cost, marked=None, strangers=None, **options):
+def cautious(logits, doc, cost, marked=None, sentences=None, **options):
     model = LineModel(None, None, None, **options)
     marked = np.zeros(len(logits), dtype=bool) if marked is None else np.array(marked)
-    strangers = np.zeros(len(logits)) if strangers is None else np.array(strangers)
-    return model.cautious(np.array(logits, dtype=np.float32), np.array(doc), np.array(cost), strangers, marked)
+    sentences = np.zeros(len(logits), dtype=bool) if sentences is None else np.array(sentences)
+    return model.cautious(np.array(logits, dtype=np.float32), np.array(doc), np.array(cost), sentences, marked)
 
 
 def test_a_long_line_needs_more_certainty():
     lowered = cautious([1.0, 1.0, 1.0], [0, 0, 0], [10, 40, 400], discount=0.5, free_chars=40)
     np.testing.assert_allclose(lowered, [1, 1, 1 - 0.5 * np.log(10)], rtol=1e-6)
+
+
+def test_a_sentence_needs_more_certainty():
+    lowered = cautious([1.0, 1.0], [0, 0], [10, 10], sentences=[False, True], sentence=0.5)
+    np.testing.assert_allclose(lowered, [1, 0.5], rtol=1e-6)
 
 
 def test_a_document_that_would_lose_much_needs_more_certainty():
@@ -233,36 +237,11 @@ def test_a_document_that_would_lose_much_needs_more_certainty():
     assert known[1] == 3
 
 
-def test_words_never_met_need_more_certainty():
-    lowered = cautious([1, 1, 1], [0, 0, 0], [10, 10, 10], [False, False, True], [0, 0.5, 2], strange=0.8)
-    np.testing.assert_allclose(lowered, [1, 0.6, 1], rtol=1e-6)
-
-
-def test_the_few_genuine_lines_of_a_crowd_need_more_certainty():
-    lowered = cautious([0, 0, 0, -9], [0, 0, 1, 1], [10] * 4, [False, True, False, False], crowd=2, max_mean=0.25)
-    np.testing.assert_allclose(lowered, [-1, -1, 0, -9], atol=1e-3)
-
-
 @pytest.mark.parametrize(
     ("line", "cost"), [("Read more", 9), ("続きを読む", 15), ("댓글 달기", 13), ("อ่านต่อ", 21), ("12:30", 5), ("", 0)]
 )
 def test_letters_that_say_more_cost_more(line, cost):
     assert Lines([["x", line]]).cost.tolist() == [1, cost]
-
-
-@pytest.mark.parametrize(
-    ("line", "known", "expected"),
-    [
-        ("Read more", 1, 0),
-        ("Read more", 0.5, 0.5),
-        ("The bridge was closed on Monday.", 0.5, 1),
-        ("続きを読む", 0, 1),
-        ("—", 0, 0),
-        ("", 0, 0),
-    ],
-)
-def test_words_are_strange_that_no_model_has_met(line, known, expected):
-    assert strangeness(Lines([[line]]), np.array([known], dtype=np.float32)) == pytest.approx(expected)
 
 
 def test_presets_are_ordered():
@@ -388,6 +367,23 @@ def test_the_card_names_data_and_limits(trained):
     card = (trained[0] / "lines.md").read_text(encoding="utf-8")
     for text in ("CC BY 4.0, Murrough Foley", "waddle", "balanced", "## Limits"):
         assert text in card
+
+
+def test_a_thinned_page_has_all_of_the_article_and_some_of_the_rest():
+    labels = [1] * 60 + [0] * 6 + [1] * 60
+    lines = [f"{'boilerplate' if label else 'article'} {i}" for i, label in enumerate(labels)]
+    pages = [training.Page("wcxb", "full", "a.example", "en", lines, labels, [i % 9 > 0 for i in range(126)])] * 9
+    extracted = training.replace(pages[0], view="trec")
+    found = list(training.thinned([*pages, extracted]))
+    assert {page.view for page in found} == {training.THINNED}
+    assert len({len(page.lines) for page in found}) > 1
+    for page in found:
+        assert [text for text in page.lines if text.startswith("article")] == lines[60:66]
+        assert len(page.lines) < len(lines)
+        assert page.lines == [text for text in lines if text in set(page.lines)]
+        for text, label, scored in zip(page.lines, page.labels, page.scored, strict=True):
+            number = int(text.split()[1])
+            assert (label, scored) == (labels[number], number % 9 > 0)
 
 
 def test_a_net_learns_what_a_line_cannot():
