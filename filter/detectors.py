@@ -89,6 +89,7 @@ _LETTERS[0xE3:0xEE] = 3 * _OTHER
 _lock = Lock()
 
 
+@lru_cache(maxsize=1024)
 def tag(code: str) -> str:
     """Return the BCP 47 tag of a detector's code; empty for text without a language.
 

@@ -255,6 +255,14 @@ def _only_in(text: str, charset: str, other: str) -> int:
 
 def _cut_spans(spans: Sequence[Span], pieces: Sequence[_Piece]) -> Iterator[Span]:
     first, count = 0, len(pieces)
+    if len({lang for *_, lang in pieces}) == 1:
+        lang = pieces[0][3]
+        for span in spans:
+            while first < count and pieces[first][1] <= span.start:
+                first += 1
+            is_empty = first == count or pieces[first][0] >= span.end
+            yield _named(span, span.start, span.end, NO_LANGUAGE if is_empty else lang)
+        return
     for span in spans:
         while first < count and pieces[first][1] <= span.start:
             first += 1
@@ -574,7 +582,7 @@ def _weigh(scores: _Floats, letters: npt.NDArray[np.int64], tuning: _Tuning) -> 
 def _settle_han(evidence: _Evidence) -> None:
     """In a text with kana, let lines of ideographs alone (names, lists) be Japanese as well as Chinese."""
     pair = _japanese_and_chinese(evidence.languages)
-    if not pair:
+    if not pair or not any(_KANA.search(text) for text in evidence.texts if not text.isascii()):
         return
     weights = evidence.weights
     rows = np.flatnonzero((weights[:, pair] > -1).any(axis=1) & (evidence.letters > 0)).tolist()
