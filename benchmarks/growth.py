@@ -4,8 +4,8 @@
 
 Documents are made of the texts of benchmarks.throughput, one after the other; each size is a run of the command in a
 process of its own (`--jobs 0`), whose CPU time and largest memory are taken. `growth` is the exponent between two sizes
-that follow each other, start-up taken off: 1 means twice the time for twice the input. With --quick, the largest sizes
-are left out.
+that follow each other, start-up taken off: 1 means twice the time for twice the input. The tables become the last
+section of docs/performance.md. With --quick, the largest sizes are left out and nothing is written.
 """
 
 import argparse
@@ -18,13 +18,16 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks import shared_dir
-from benchmarks.throughput import corpus, used
+from benchmarks.throughput import GROWTH, REPORT, corpus, used
 
 CHARS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 COUNTS = (1_000, 10_000, 100_000)
 SHORT_CHARS = 300
 LINES = (33_000, 330_000)
 """Lines of three characters: nothing but line breaks, nearly."""
+
+INTRODUCTION = """CPU time and largest memory of whole runs of the command, one process each. `growth` is the exponent
+from one size to the next, start-up taken off: 1 means twice the time for twice the input."""
 
 
 @dataclass
@@ -91,7 +94,11 @@ def main():
     parser.add_argument("--data", type=Path, default=shared_dir() / "data")
     parser.add_argument("--quick", action="store_true", help="without the largest sizes")
     arguments = parser.parse_args()
-    print(section(arguments.data, quick=arguments.quick))
+    tables = section(arguments.data, quick=arguments.quick)
+    print(tables)
+    if not arguments.quick:
+        before = REPORT.read_text(encoding="utf-8") if REPORT.exists() else "# Performance\n"
+        REPORT.write_text(f"{before.partition(GROWTH)[0]}{GROWTH}\n{INTRODUCTION}\n\n{tables}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

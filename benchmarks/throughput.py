@@ -349,8 +349,11 @@ Pages of six collections. trafilatura only extracts; it is what textsieve uses f
 `textsieve --help` takes {help:.2f} s of CPU time, the first document {first:.1f} s.
 
 How time and memory grow with the length of a document and with their number is measured by
-`python -m benchmarks.growth`.
+`python -m benchmarks.growth`, which writes what follows.
 """
+GROWTH = "\n## Growth\n"
+"""Begins the last section of the page; benchmarks.growth writes it."""
+REPORT = ROOT / "docs" / "performance.md"
 
 
 def main():
@@ -382,7 +385,8 @@ def main():
     )
     print(page[page.index("## Texts") :])
     if not arguments.limit:
-        (ROOT / "docs" / "performance.md").write_text(page, encoding="utf-8")
+        before = REPORT.read_text(encoding="utf-8") if REPORT.exists() else ""
+        REPORT.write_text(page + "".join(before.partition(GROWTH)[1:]), encoding="utf-8")
         groups = [("Texts, documents per second", text_rows), ("HTML pages, documents per second", page_rows)]
         (ROOT / "docs" / "performance.svg").write_text(plot(groups), encoding="utf-8")
 
