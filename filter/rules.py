@@ -127,6 +127,10 @@ class Rules:
         for number, ways in enumerate(cases):
             for case in ways:
                 self._triggered.setdefault(case.needs[0], []).append((number, case))
+        # What no line of more blanks can hold need not be looked for in it: a word has one before it.
+        self._max_words = {
+            number: max(case.max_words for _, case in triggered) for number, triggered in self._triggered.items()
+        }
         self._openings = Openings({number: self._patterns[number] for number in self._triggered})
 
     def _finds(self, number: int, text: bytes) -> bool:
@@ -157,12 +161,16 @@ class Rules:
         return matches
 
     def _triggers(self, texts: Sequence[str]) -> dict[int, list[int]]:
-        """Return for each folded line that has any the first patterns of cases that are found in it."""
+        """Return for each folded line that has any the first patterns of cases that are found in it.
+
+        Patterns that only count in a line of fewer words are left out.
+        """
         found: dict[int, list[int]] = {}
         joined = "\n".join(["", *texts, ""]).encode()
         lines = joined[1:-1].split(b"\n")
+        words = [line.count(b" ") - 1 for line in lines]
         for i, number in zip(*(column.tolist() for column in self._openings.candidates(joined)), strict=True):
-            if self._finds(number, lines[i]):
+            if words[i] <= self._max_words[number] and self._finds(number, lines[i]):
                 found.setdefault(i, []).append(number)
         for number in self._openings.unknown:
             for i, line in enumerate(lines):
