@@ -250,7 +250,12 @@ def _script(lang: str, text: str) -> str:
 def _only_in(text: str, charset: str, other: str) -> int:
     """Return how many characters one of the two character sets for Chinese has and the other has not."""
     chars = Counter(_HAN.findall(text))
-    return sum(count for c, count in chars.items() if c.encode(charset, "ignore") and not c.encode(other, "ignore"))
+    return sum(count for char, count in chars.items() if _is_only_in(char, charset, other))
+
+
+@lru_cache(maxsize=65_536)
+def _is_only_in(char: str, charset: str, other: str) -> bool:
+    return bool(char.encode(charset, "ignore")) and not char.encode(other, "ignore")
 
 
 def _cut_spans(spans: Sequence[Span], pieces: Sequence[_Piece]) -> Iterator[Span]:

@@ -34,7 +34,7 @@ def segment(document: Document) -> Document:
     >>> [(span.start, span.end) for span in segment(Document("\nOne\n\ntwo\n")).spans]
     [(0, 6), (6, 10)]
     """
-    starts = [start for start, _ in line_bounds(document.text)] or [0]
+    starts = [match.start() for match in _LINE.finditer(document.text)] or [0]
     starts[0] = 0
     ends = [*starts[1:], len(document.text)]
     return document.with_spans(Span(start, end) for start, end in zip(starts, ends, strict=True) if end > start)
