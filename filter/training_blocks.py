@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from .blocks import BlockModel, Blocks, features, models_to_store, unnamed
 from .errors import InputError
+from .grafts import grafted
 from .store import save_model
 from .training import FOLDS, LICENCES, data_folder, facts, fit_net, fold_of, read_jsonl
 
@@ -30,10 +31,10 @@ SOURCES = ("fundus", "np4k", "trafeval", "wcxb", "zyte")
 """The collections of pages the models learn from; `waddle` is GPL-3.0 and only ever measured on."""
 
 MODELS = {"alone": False, "voted": True}
-"""Each model, and whether it is told what other extractors take."""
+"""Each model, and whether it is told what other extractors take; one that is told holds the networks of both."""
 
 _GRAM = 4
-_THRESHOLD = 0.55
+_THRESHOLD = 0.5
 _MAX_BLOCK_WEIGHT, _PAGE_WEIGHT = 30.0, 400.0
 _SNIPPETS_TRUST = 0.7
 _FAR_SHARE, _NEAR_BLOCKS = 0.25, 6
@@ -46,6 +47,8 @@ _VARIANT_WEIGHT = 0.7
 _MAX_LEFT = 5
 _MIN_PARAGRAPH_CHARS = 60
 _UNNAMED_SHARE = 0.5
+_GRAFT_WEIGHT, _GRAFT_SHARE = 0.5, 0.5
+_TAKES_GRAFTS = {"trafilatura": 0.25, "resiliparse": 0.6}
 _fit = partial(fit_net, hidden=(48, 16), epochs=8, dropout=0.3, seeds=(0, 1, 2), batch=512)
 
 
@@ -189,11 +192,44 @@ def _variants(pages: Sequence[_Page]) -> Iterator[_Page]:
         )
 
 
+def _grafts(pages: Sequence[_Page]) -> Iterator[_Page]:
+    """Yield pages with a list of teasers or a thread of comments beside the article, of words from pages of its fold.
+
+    What other extractors would take of such a list is a guess: none of it, or nearly all of its running text.
+    """
+    random = np.random.default_rng(_SEED)
+    texts: dict[int, list[str]] = defaultdict(list)
+    for page in pages:
+        own = zip(page.blocks.texts, page.labels.tolist(), strict=True)
+        texts[page.fold] += [text for text, is_article in own if is_article and len(text) > _MIN_PARAGRAPH_CHARS]
+    for page in pages:
+        own_texts = texts[page.fold]
+        found = grafted(page.blocks, page.labels, own_texts, random) if own_texts else None
+        if found is None:
+            continue
+        blocks, before = found
+        is_new = before < 0
+        is_prose = np.array([len(text) >= _MIN_PARAGRAPH_CHARS for text in blocks.texts])
+        weights = np.sqrt([len(text) for text in blocks.texts]) * is_new
+        weights = np.minimum(weights, _MAX_BLOCK_WEIGHT) * min(1.0, _GRAFT_SHARE * page.weights.sum() / weights.sum())
+        votes = {
+            name: np.where(is_new, is_prose * (random.random() < _TAKES_GRAFTS[name]), vote[before])
+            for name, vote in page.votes.items()
+        }
+        yield replace(
+            page,
+            blocks=blocks,
+            votes=votes,
+            labels=page.labels[before] & ~is_new,
+            weights=np.where(is_new, weights, page.weights[before]) * _GRAFT_WEIGHT,
+        )
+
+
 class _Learner:
     """One kind of model, learned with any fold left out."""
 
     def __init__(self, pages: Sequence[_Page], *, voted: bool) -> None:
-        pages = [*pages, *(page for page in _variants(pages) if page.blocks.texts)]
+        pages = [*pages, *(page for page in _variants(pages) if page.blocks.texts), *_grafts(pages)]
         tables = [features(page.blocks, page.votes if voted else None) for page in pages]
         names = tables[0][1]
         rows = np.vstack([table for table, _ in tables])
@@ -211,6 +247,16 @@ class _Learner:
         """Return the model of all folds, or all but one."""
         used = (self.weights > 0) & (self.fold != (-1 if without is None else without))
         return BlockModel(self.columns, _fit(self.rows[used], self.labels[used], self.weights[used]), _THRESHOLD)
+
+
+def _joined(alone: BlockModel, told: BlockModel) -> BlockModel:
+    """Return the networks of both as one model, in which those of the first see nothing of the last columns."""
+    more = len(told.columns) - len(alone.columns)
+    assert told.columns[: len(alone.columns)] == alone.columns
+    members = tuple(
+        ((np.pad(weights, ((0, more), (0, 0))), bias), *others) for (weights, bias), *others in alone.net.layers
+    )
+    return replace(told, net=replace(told.net, layers=(*told.net.layers, *members)))
 
 
 def _figures(pages: Sequence[_Page], models: Mapping[int, BlockModel], *, voted: bool) -> dict[str, list[float]]:
@@ -248,15 +294,16 @@ def train_blocks(data: Path, out: Path, *, folds: Path | None = None) -> None:
     folder = data_folder(data, "clean")
     paths = [folder / f"html.{source}.jsonl.xz" for source in SOURCES]
     pages = list(_read(folder))
-    models, scores = {}, {}
+    models: dict[str, BlockModel] = {}
+    scores = {}
     by_fold: dict[int, dict[str, BlockModel]] = {fold: {} for fold in range(FOLDS)}
     for name, voted in MODELS.items():
         learner = _Learner(pages, voted=voted)
         for fold, own in by_fold.items():
-            own[name] = learner.model(fold)
+            own[name] = _joined(own["alone"], learner.model(fold)) if voted else learner.model(fold)
         unseen = {fold: own[name] for fold, own in by_fold.items()}
         scores[name] = _figures(pages, unseen, voted=voted)
-        models[name] = learner.model()
+        models[name] = _joined(models["alone"], learner.model()) if voted else learner.model()
     known = facts(paths, scores, {name: LICENCES[name] for name in SOURCES})
     save_model("blocks", *models_to_store(models), facts=known, folder=out)
     (out / "blocks.md").write_text(model_card(known), encoding="utf-8")
@@ -278,10 +325,11 @@ def model_card(known: Mapping[str, Any]) -> str:
         "",
         "Say of each block of a page (what stands between two tags that break a line) how likely it belongs to the",
         "main text, from its tags, the names in `class` and `id`, links, shape, place and neighbours; the words of the",
-        "text play no part, so it works in any language. Three small networks, averaged. `alone` goes by the page",
-        "alone; `voted` is also told what trafilatura and resiliparse take.",
+        "text play no part, so it works in any language. `alone` goes by the page alone: three small networks,",
+        "averaged. `voted` has three more, which are also told what trafilatura and resiliparse take.",
         "",
-        "Each page is learned from twice: as it is, and with its article cut short, its names gone, or both.",
+        "Each page is learned from three times: as it is; with its article cut short, its names gone, or both; and",
+        "with a list of teasers or a thread of comments beside the article, made of paragraphs of other pages.",
         "",
         f"Blocks of {_THRESHOLD} and more are taken, and tables between them; the cleaner comes after it.",
         "Runs of four words, precision, recall and F1, mean over pages of sites the model has not seen (five folds by",

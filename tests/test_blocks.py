@@ -10,6 +10,7 @@ from lxml.html import document_fromstring
 
 from filter import training_blocks
 from filter.blocks import (
+    BlockModel,
     Blocks,
     _longest,
     features,
@@ -22,6 +23,7 @@ from filter.blocks import (
     using,
     votes_of,
 )
+from filter.lines import Net
 from filter.store import load_model
 from filter.training import FOLDS, fold_of
 from filter.training_blocks import gold_shares, train_blocks
@@ -249,6 +251,21 @@ def test_tables_beside_what_is_taken_are_taken(body, is_kept):
 def test_the_same_pages_give_the_same_models(trained):
     for name in ("blocks.npz", "blocks.md", "manifest.json", "folds/blocks-3.npz"):
         assert (trained[0] / name).read_bytes() == (trained[1] / name).read_bytes()
+
+
+def test_of_joined_networks_half_see_the_last_columns():
+    random = np.random.default_rng(7)
+
+    def model(columns):
+        size = len(columns)
+        layers = ((random.random((size, 3)), random.random(3)), (random.random((3, 1)), random.random(1)))
+        return BlockModel(columns, Net(np.zeros(size), np.ones(size), (layers,)), 0.5)
+
+    alone, told = model(("a", "b")), model(("a", "b", "vote"))
+    rows = random.random((5, 3))
+    joined = training_blocks._joined(alone, told)
+    assert joined.columns == told.columns
+    np.testing.assert_allclose(joined.net(rows), (alone.net(rows[:, :2]) + told.net(rows)) / 2, rtol=1e-6)
 
 
 def test_a_model_tells_text_from_menu_on_a_site_it_has_not_seen(trained, data):
