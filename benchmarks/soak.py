@@ -359,6 +359,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, help="folder for input and output (default: a temporary one)")
     options = parser.parse_args()
+    # A job in the background is started with SIGINT ignored, and so would be the run.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     source, ledger = random.Random(options.seed), Ledger()
     with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
         work = options.work or Path(temporary)
