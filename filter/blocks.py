@@ -374,7 +374,7 @@ class _Table:
 
     def __init__(self, rows: int) -> None:
         self.names: list[str] = []
-        self.columns = np.empty((_MANY_COLUMNS, rows), dtype=np.float32)
+        self.columns: Floats = np.empty((_MANY_COLUMNS, rows), dtype=np.float32)
 
     def add(self, names: str | Sequence[str], columns: Sequence[Array | float] | Array) -> None:
         """Add a column, or several: each is an array, or one number for all rows."""
@@ -623,7 +623,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
     for name, ids in (("kind", blocks.kind[blocks.element]), ("path", blocks.path[blocks.element])):
         alike = np.bincount(ids)
         chars, own_prose, own_links = (np.bincount(ids, weights=values) for values in (size, prose, blocks.links))
-        columns = (
+        shared: tuple[Array, ...] = (
             np.log1p(alike),
             np.log1p(chars),
             own_prose / total_prose,
@@ -631,7 +631,7 @@ def features(blocks: Blocks, votes: Mapping[str, Array] | None = None) -> tuple[
             np.log1p(chars / np.maximum(alike, 1)),
         )
         names = [f"{name} {part}" for part in ("count", "chars", "prose share", "link", "mean")]
-        table.add(names, [column[ids] for column in columns])
+        table.add(names, [column[ids] for column in shared])
     # The element whose children hold most prose, as Readability looks for it.
     held = np.zeros(len(blocks.parent))
     for share, level in zip((1.0, 1.0, 0.5), levels, strict=False):

@@ -321,7 +321,8 @@ class _Table:
         """
         # Nearly all keys fail at their first three bytes.
         likely = np.flatnonzero(self._sieve.take(_hashed(keys)))
-        places, numbers = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+        places: list[Array] = [np.zeros(0, dtype=np.int64)]
+        numbers: list[Array] = [np.zeros(0, dtype=np.int64)]
         for length, known, edges, patterns in self._by_length:
             cut = (keys if length < 3 else keys[likely]) & np.uint64((1 << 8 * length) - 1)
             slot = np.minimum(np.searchsorted(known, cut), len(known) - 1)
