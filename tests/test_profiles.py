@@ -381,7 +381,7 @@ def test_profiles_are_a_layer_of_the_whole(tmp_path: Path, crawl: Path) -> None:
 
 
 def test_a_rule_that_does_not_hold_alone_gives_the_category(tmp_path: Path) -> None:
-    line = "Your account"
+    line = "Your subscription"
     write_profile(Profile({"example.com": HostProfile(9, {line.lower(): 9})}), tmp_path / "p")
     record = Record(text=f"{story(1)}\n{line}\n{story(2)}", url="https://example.com/")
     assert next(process_many([record])).removed == ()
