@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -339,12 +340,12 @@ def corpus(examples: list[Example]) -> Corpus:
 
 
 def fit_table(
-    grams: Array, sections: Ints, target: Array, weights: Array, *, strength: float = 30.0, min_count: int = 3
+    matrix: sp.csr_matrix, target: Array, weights: Array, *, strength: float = 30.0, min_count: int = 3
 ) -> npt.NDArray[np.float32]:
-    """Return the additive weights of n-grams that tell target 1 from 0, learned on sections."""
-    matrix = _counts(grams, sections[:, 1], sections[:, 2])
+    """Return the additive weights of n-grams that tell target 1 from 0, learned on their counts in sections."""
     frequency = np.asarray((matrix > 0).sum(axis=0)).ravel()
     rarity = np.where(frequency >= min_count, np.log(len(target) / (frequency + 1)) + 1, 0)
+    matrix = matrix.copy()
     matrix.data = np.log1p(matrix.data)
     matrix = matrix.multiply(rarity.astype(np.float32)).tocsr()
     norm = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
@@ -670,6 +671,11 @@ MAX_REVIEW_SHARE, MAX_REVIEW_OFFER_SHARE = 0.008, 0.002
 """Of genuine sections, marked for people to look at: together 1 %."""
 
 
+def _genuine_share(learned: Learned, lang: str, limit: float) -> float:
+    share: float = flag_rates(learned, lang, limit)["genuine"]
+    return share
+
+
 def _review_thresholds(
     learned: Learned, model: SectionModel, settings: dict[str, Any], c: Corpus, scores: Floats
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -680,12 +686,16 @@ def _review_thresholds(
     """
     limits = [round(float(limit), 1) for limit in np.arange(-4.0, 9.01, 0.1)]
     found = model.segment_offers(c.lines, scores)
-    rates = (limit for limit in limits if _offer_rates(c, found, limit)["genuine"] <= MAX_REVIEW_OFFER_SHARE)
-    chosen = {"offers": min(settings["offer_odds"], next(rates, limits[-1]))}
+
+    def lowest(genuine: Callable[[float], float], most: float) -> float:
+        # The higher the limit, the rarer the marks.
+        return limits[min(bisect.bisect_left(limits, True, key=lambda x: genuine(x) <= most), len(limits) - 1)]
+
+    offers = lowest(lambda limit: _offer_rates(c, found, limit)["genuine"], MAX_REVIEW_OFFER_SHARE)
+    chosen = {"offers": min(settings["offer_odds"], offers)}
     marked = {f"offers_{name}": share for name, share in _offer_rates(c, found, chosen["offers"]).items()}
     for lang, flag in settings["threshold"].items():
-        rates = (limit for limit in limits if flag_rates(learned, lang, limit)["genuine"] <= MAX_REVIEW_SHARE)
-        chosen[lang] = min(flag, next(rates, limits[-1]))
+        chosen[lang] = min(flag, lowest(partial(_genuine_share, learned, lang), MAX_REVIEW_SHARE))
         shares = flag_rates(learned, lang, chosen[lang])
         marked |= {f"{lang}_{name}": shares[name] for name in ("found", "genuine")}
     return chosen, marked
@@ -730,14 +740,15 @@ def _cross_evidence(c: Corpus, fold: Ints) -> tuple[Evidence, Floats]:
     known = c.sections[c.sections[:, 3] <= PADDING]
     target, weight = known[:, 3], c.weights(known[:, 0])
     sums = np.zeros((len(c.lines), 2))
+    counts = [_counts(grams, known[:, 1], known[:, 2]) for grams in (c.words, c.shapes)]
     plain = Evidence(np.zeros(1, np.float32), np.zeros(1, np.float32), np.zeros(3))
     for number in range(FOLDS):
         train = fold[known[:, 0]] != number
         held = np.flatnonzero(fold == number)
-        tables = [fit_table(grams, known[train], target[train], weight[train]) for grams in (c.words, c.shapes)]
+        tables = [fit_table(matrix[train], target[train], weight[train]) for matrix in counts]
         rows = c.lines.rows(held)
         sums[rows] = replace(plain, word=tables[0], shape=tables[1]).sums(c.lines.take(held), c.words, c.shapes)
-    tables = [fit_table(grams, known, target, weight) for grams in (c.words, c.shapes)]
+    tables = [fit_table(matrix, target, weight) for matrix in counts]
     kept = (c.labels == GENUINE) | (c.labels == PADDING)
     inputs = np.column_stack([sums, c.lines.words])
     spread = inputs[kept].std(axis=0) + 1e-9
