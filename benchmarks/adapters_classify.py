@@ -34,7 +34,7 @@ from filter.training_sections import Example, learn_all, read_examples
 Spans = list[tuple[int, int, str, float]]
 
 CACHE = ROOT / "build" / "cv"
-PADDING = ROOT / "training" / "padding"
+TRAINING = ROOT / "training"
 OUTER_FOLDS = 5
 DOMAINS = (
     (("news",), "gpt-4"),
@@ -57,17 +57,17 @@ DOMAINS = (
 
 
 def shipped(text: str) -> Spans:
-    return _answer(text, _stored("sections", None))
+    return answer(text, _stored("sections", None))
 
 
 def cv(text: str) -> Spans:
     fold = _folds().get(text, 0)
-    return _answer(text, _stored(f"sections-cv-{fold}", lambda e: e.bucket % OUTER_FOLDS != fold))
+    return answer(text, _stored(f"sections-cv-{fold}", lambda e: e.bucket % OUTER_FOLDS != fold))
 
 
 def logo(text: str) -> Spans:
     """With a model that saw neither the text's domain group nor one generator: its own, where that is the one named."""
-    return _answer(text, unseen_by_domain(text))
+    return answer(text, unseen_by_domain(text))
 
 
 def unseen_by_domain(text: str) -> SectionModel:
@@ -167,7 +167,8 @@ def _peer(fold: int) -> tuple[Any, Any]:
     return vectorizer, model.fit(vectorizer.fit_transform(texts), list(texts.values()))
 
 
-def _answer(text: str, model: SectionModel) -> Spans:
+def answer(text: str, model: SectionModel) -> Spans:
+    """Return what a model marks in a text, after the cleaner and the language splitter."""
     config = Config()
     documents = split_languages(clean([segment(Document(text))], config), config)
     (document,) = mark_sections(documents, model)
@@ -196,7 +197,7 @@ _LOADED: dict[str, SectionModel] = {}
 
 @lru_cache(maxsize=2)
 def _examples(for_spam: bool = False) -> list[Example]:
-    return read_examples(shared_dir(), PADDING, for_spam=for_spam)
+    return read_examples(shared_dir(), TRAINING, for_spam=for_spam)
 
 
 @lru_cache(maxsize=1)

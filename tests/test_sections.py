@@ -221,10 +221,28 @@ def test_trees_agree_with_the_library_that_grew_them():
     rows = random_.normal(size=(600, 5)).astype(np.float32)
     rows[random_.random(rows.shape) < 0.1] = np.nan
     target = (np.nan_to_num(rows[:, 0]) * np.nan_to_num(rows[:, 1]) > 0).astype(int)
-    grown = HistGradientBoostingClassifier(max_iter=20, max_depth=4, random_state=0).fit(rows, target)
+    grown = [
+        HistGradientBoostingClassifier(max_iter=20, max_depth=4, max_features=0.5, random_state=n).fit(rows, target)
+        for n in range(2)
+    ]
     trees = _plain_trees(grown, 4)
     stored = Trees.from_arrays(trees.arrays("t"), "t")
-    assert np.allclose(stored(rows), grown.decision_function(rows), atol=1e-4)
+    assert np.allclose(stored(rows), np.mean([model.decision_function(rows) for model in grown], axis=0), atol=1e-4)
+
+
+def test_a_retelling_stands_behind_what_it_retells_and_is_never_measured_on(tmp_path):
+    from filter.training_sections import Example, _padded, text_id
+
+    host = Example("The pool is closed.", ((0, 19, "human"),), "en", "pools", "l2r", "news", "human")
+    rows = [
+        {"of": text_id(host.text), "text": "In a surprising move, it closed."},
+        {"of": "0" * 12, "text": "Of nothing."},
+    ]
+    (tmp_path / "retold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (made,) = _padded([host], tmp_path, for_spam=False)
+    assert made.text == "The pool is closed.\nIn a surprising move, it closed."
+    assert made.spans == ((0, 19, "human"), (20, 52, "ai_padding"))
+    assert (made.topic, made.bucket, made.is_real) == ("pools", host.bucket, False)
 
 
 def test_evidence_survives_storing():
