@@ -145,10 +145,10 @@ def read_examples(data: Path, training: Path | None, *, for_spam: bool = False) 
 
 
 def _mail(path: Path) -> Iterator[Example]:
-    """Yield genuine e-mail, as packed by the project: without it, mail of any kind not seen looks like spam."""
-    for number, row in enumerate(read_jsonl(path)):
-        spans = ((0, len(row["text"]), "human"),)
-        yield Example(row["text"], spans, "en", f"{MAIL} {number}", MAIL, "mail", "human")
+    """Yield e-mail, genuine and not, as packed by the project: without it, any mail not seen looks like spam."""
+    for row in read_jsonl(path):
+        spans = ((0, len(row["text"]), str(row["label"])),)
+        yield Example(row["text"], spans, "en", row["topic"], MAIL, "mail", "human")
 
 
 def gold_examples(paths: Iterable[Path]) -> Iterator[Example]:
@@ -635,10 +635,9 @@ _MIN_SOURCE_DOCUMENTS = 60
 MARGIN = 0.2
 FEW_SECTIONS = 2000
 FEW_MARGIN = 1.5
-OFFER_MARGIN = 0.3
 """Log odds added to a threshold: one chosen on the sections at hand comes out too low for sources it has not seen, the
-more so the fewer they are. Chosen on five folds by story that no threshold had seen, that of offers on genuine letters
-and forums of sources that the model had not seen."""
+more so the fewer they are. Chosen on five folds by story that no threshold had seen. That of offers needs none: the
+genuine mail it is set on is the likeliest of all text to be taken for spam."""
 
 
 def _threshold(learned: Learned, lang: str) -> tuple[float, dict[str, float]]:
@@ -713,7 +712,7 @@ def _offer_threshold(model: SectionModel, c: Corpus, scores: Floats) -> tuple[fl
     found = model.segment_offers(c.lines, scores)
     limits = [float(limit) for limit in np.arange(MIN_OFFER_ODDS, 6.01, 0.1)]
     limit = next((x for x in limits if _offer_rates(c, found, x)["genuine"] <= MAX_OFFER_SHARE), limits[-1])
-    limit = round(limit + OFFER_MARGIN, 2)
+    limit = round(limit, 2)
     return limit, _offer_rates(c, found, limit)
 
 
@@ -767,7 +766,7 @@ def _review_thresholds(
     return chosen, marked
 
 
-MAX_OFFER_SHARE = 0.0008
+MAX_OFFER_SHARE = 0.001
 MIN_OFFER_ODDS = 1.0
 
 
@@ -1057,7 +1056,7 @@ are mostly missed.
 {sources}
 
 Text in other languages than English, Bulgarian and Russian serves the spam model alone, so that no language looks
-like spam; the genuine e-mail of SpamAssassin (`training/mail`) stands for mail of kinds not seen. Besides, to train on
+like spam; the e-mail of SpamAssassin (`training/mail`) stands for mail of kinds not seen. Besides, to train on
 only: the same documents joined, cut down to their machine-written sections, and with sections put into long genuine
 documents, so that neither length nor company tells; and filler, spam and retellings written for this project
 (`training/padding`) in genuine articles. Licences are in `manifest.json`.
@@ -1074,7 +1073,7 @@ State of the Union, zyte and fundus each wholly in one). Sections count as flagg
 
 Thresholds on the judge's log odds: {thresholds}; spam {offer_odds}. They are the lowest at which at most 0.25 %
 of genuine sections, 0.6 % of genuine documents, and 1.2 % of those of any one source with 60 documents or more
-are flagged, and a margin: 0.2 (1.5 more for languages with under 2,000 genuine sections, 0.3 for spam), for a
+are flagged, and a margin: 0.2 (1.5 more for languages with under 2,000 genuine sections; none for spam), for a
 threshold chosen on the sections at hand came out too low on stories it had not seen.
 
 ## Calibration
@@ -1092,7 +1091,7 @@ What the score promises against what was right, on validation; mean difference {
 Bulgarian and Russian rest on one source each, and their thresholds on few genuine documents: hardly any is found
 there. Generators of 2023 and before wrote most of the English training text; what a generator not learned from wrote
 is found less often, stories that a model continued, rather than retold, and sections on another subject than their
-document about half as often as retellings. Advertising that comes as a letter (unsolicited e-mail) is found in one
-case of ten: a model that finds more of it takes genuine letters that ask for money for spam. Spam lines that the
-cleaner took for boilerplate are not looked at.
+document about half as often as retellings. Advertising that comes as a letter (unsolicited e-mail) is mostly missed;
+genuine letters that ask for money, and forums full of links, are the likeliest to be taken for spam. Spam lines that
+the cleaner took for boilerplate are not looked at.
 """

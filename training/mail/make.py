@@ -12,14 +12,15 @@ from __future__ import annotations
 import email
 import email.policy
 import gzip
+import hashlib
 import json
 import re
 import sys
 from pathlib import Path
 
 OUT = Path(__file__).with_name("mail.jsonl.gz")
-FOLDERS, STEP = ("easy-ham-1", "easy-ham-2"), 3
-"""Every third genuine mail is taken."""
+FOLDERS = {"easy-ham-1": (3, "human"), "easy-ham-2": (3, "human"), "spam-1": (1, "spam"), "spam-2": (2, "spam")}
+"""Every how many-th mail is taken, and what it is."""
 MIN_WORDS, MAX_WORDS, MIN_STOP_SHARE = 40, 400, 0.2
 STOP_WORDS = frozenset(
     re.findall(r"\w+", "the of and to in a is that for it as was with be by on not i this are or you your")
@@ -49,8 +50,8 @@ def plain(raw: str) -> str:
 def main() -> None:
     """Write the file that the module's head describes."""
     folder, rows, seen = Path(sys.argv[1]), [], set()
-    for name in FOLDERS:
-        for path in sorted((folder / name).glob("*.txt"))[::STEP]:
+    for name, (step, label) in FOLDERS.items():
+        for path in sorted((folder / name).glob("*.txt"))[::step]:
             text = plain(path.read_text(encoding="utf-8", errors="replace"))
             words = text.casefold().split()
             start = " ".join(words[:12])
@@ -63,7 +64,9 @@ def main() -> None:
             ):
                 continue
             seen.add(start)
-            rows.append({"text": text})
+            # Circulars come in variants, which must stay together.
+            topic = hashlib.sha256(" ".join(sorted(set(words))[:6]).encode()).hexdigest()[:12]
+            rows.append({"label": label, "topic": topic, "text": text})
     with OUT.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed:
         packed.writelines((json.dumps(row, ensure_ascii=False) + "\n").encode() for row in rows)
 
