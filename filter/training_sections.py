@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from . import section_features as sf
 from .config import Config
 from .document import Document
+from .errors import UsageError
 from .profiles import host_of
 from .section_features import Floats, Ints, Lines
 from .section_model import Evidence, SectionModel, Trees, section_features
@@ -145,7 +146,12 @@ def read_examples(data: Path, training: Path | None, *, for_spam: bool = False) 
 
 
 def _mail(path: Path) -> Iterator[Example]:
-    """Yield e-mail, genuine and not, as packed by the project: without it, any mail not seen looks like spam."""
+    """Yield e-mail, genuine and not: without it, any mail not seen looks like spam.
+
+    It is not part of the project, since whoever wrote a mail still owns its words.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: not there; {path.parent / 'README.md'} says how to make it")
     for row in read_jsonl(path):
         spans = ((0, len(row["text"]), str(row["label"])),)
         yield Example(row["text"], spans, "en", row["topic"], MAIL, "mail", "human")

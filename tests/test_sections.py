@@ -286,3 +286,11 @@ def test_what_people_decided_becomes_an_example_for_training(tmp_path):
     assert [(example.text[a:b].split()[0], name) for a, b, name in example.spans] == [("The", "human"), ("Buy", "spam")]
     assert (example.lang, example.topic, example.is_real) == ("en", "a.example", False)
     assert corpus([example]).labels.tolist() == [0, 2, -1]
+
+
+def test_mail_to_learn_from_that_was_not_made_is_named(tmp_path):
+    from filter.errors import UsageError
+    from filter.training_sections import _mail
+
+    with pytest.raises(UsageError, match=r"mail\.jsonl\.gz: not there; .*README\.md says how"):
+        list(_mail(tmp_path / "mail.jsonl.gz"))
