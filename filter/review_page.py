@@ -549,6 +549,7 @@ def serve_review(folder: Path, *, port: int = 0) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen()  # before the address is given: a browser may be faster than the server
     except OSError as error:
         listener.close()
         raise UsageError(f"port {port}: {error.strerror}; name another with --port") from error
