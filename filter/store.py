@@ -139,7 +139,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     for entry in manifest.values() if isinstance(manifest, dict) else [None]:
         file, digest = (entry.get("file"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
         # A manifest speaks of files beside it, and of no others.
-        is_name = isinstance(file, str) and file == Path(file).name and "\0" not in file
+        is_name = isinstance(file, str) and file == Path(file).name and file.isprintable()
         if not is_name or not isinstance(digest, str):
             raise ModelError(f"{path}: an entry without a file beside it and its sha256; install the package again")
     return dict(manifest)
