@@ -240,11 +240,15 @@ class Journal:
         try:
             # Transactions are begun by hand; a request may come from any thread.
             self._file = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+        except sqlite3.Error as error:
+            raise UsageError(f"{self.path}: cannot be used for decisions ({error}); move it away") from error
+        try:
             self._file.execute("PRAGMA journal_mode = WAL")
             # WAL with the usual NORMAL may lose the last transactions when the power goes.
             self._file.execute("PRAGMA synchronous = FULL")
             self._file.execute(_SCHEMA)
         except sqlite3.Error as error:
+            self._file.close()
             raise UsageError(f"{self.path}: cannot be used for decisions ({error}); move it away") from error
 
     def close(self) -> None:
