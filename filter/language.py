@@ -799,7 +799,8 @@ def _follow(
     rows = np.maximum(rows - rows.max(axis=1, keepdims=True), -tuning.max_loss)
     marks = _with_title(evidence)
     price_of = {mark: tuning.switch[kind] for mark, kind in zip(marks, evidence.kinds, strict=True)}
-    price_of |= {_IN_TITLE: tuning.in_title} if _IN_TITLE in price_of else {}
+    if _IN_TITLE in price_of:
+        price_of[_IN_TITLE] = tuning.in_title
     states = range(len(chosen))
     prices = {mark: [[price * (i != j) for j in states] for i in states] for mark, price in price_of.items()}
     telling = [False, *(rows.min(axis=1) < -1.0).tolist()]

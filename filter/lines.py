@@ -192,19 +192,17 @@ class LineModel:
     max_lost_share: float = 1.0
     thresholds: Mapping[str, float] | None = None
 
-    def logits(self, lines: Lines, known: Floats, marked: Array) -> Floats:
-        """Return the calibrated logit of each line, before caution; `known` is the share of its known words."""
+    def logits(self, lines: Lines, marked: Array) -> Floats:
+        """Return the calibrated logit of each line, before caution."""
         shape = dense(lines)
         said = self.text(lines)
-        first = self.first(first_inputs(lines, shape, said, known, marked))
+        first = self.first(first_inputs(lines, shape, said, known_words(lines, self.text.known), marked))
         second = self.second(second_inputs(lines, shape, said, first, marked))
         return second * np.float32(self.slope) + np.float32(self.offset)
 
     def scores(self, lines: Lines, marked: Array) -> Floats:
         """Return the score of each line, in [0, 1]."""
-        known = known_words(lines, self.text.known)
-        logits = self.logits(lines, known, marked)
-        lowered = self.cautious(logits, lines.doc, lines.cost, lines.is_sentence, marked)
+        lowered = self.cautious(self.logits(lines, marked), lines.doc, lines.cost, lines.is_sentence, marked)
         return np.round(sigmoid(lowered), 4)
 
     def cautious(self, logits: Array, doc: Array, cost: Array, is_sentence: Array, marked: Array) -> Array:

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -238,17 +238,16 @@ class Journal:
 
     def __post_init__(self) -> None:
         try:
-            # Transactions are begun by hand; a request may come from any thread.
-            self._file = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+            with ExitStack() as unfit:
+                # Transactions are begun by hand; a request may come from any thread.
+                file = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+                self._file = unfit.enter_context(closing(file))
+                file.execute("PRAGMA journal_mode = WAL")
+                # WAL with the usual NORMAL may lose the last transactions when the power goes.
+                file.execute("PRAGMA synchronous = FULL")
+                file.execute(_SCHEMA)
+                unfit.pop_all()  # fit: it stays open
         except sqlite3.Error as error:
-            raise UsageError(f"{self.path}: cannot be used for decisions ({error}); move it away") from error
-        try:
-            self._file.execute("PRAGMA journal_mode = WAL")
-            # WAL with the usual NORMAL may lose the last transactions when the power goes.
-            self._file.execute("PRAGMA synchronous = FULL")
-            self._file.execute(_SCHEMA)
-        except sqlite3.Error as error:
-            self._file.close()
             raise UsageError(f"{self.path}: cannot be used for decisions ({error}); move it away") from error
 
     def close(self) -> None:

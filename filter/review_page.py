@@ -236,13 +236,10 @@ class _Page:
             f"<table><thead><tr><th>document</th><th>marks</th><th>decisions</th></tr></thead>{rows}</table></section>"
         )
         last = min(first + _PAGE_DOCUMENTS, len(names))
-        turn = {name: self.url("documents", first=at, words=words) for name, at in self._turns(first, last).items()}
-        links = [(turn["k"], "k", "earlier"), (turn["j"], "j", "later"), (self.url(), "n", "next undecided")]
+        before = max(0, first - _PAGE_DOCUMENTS)
+        earlier, later = (self.url("documents", first=at, words=words) for at in (before, last))
+        links = [(earlier, "k", "earlier"), (later, "j", "later"), (self.url(), "n", "next undecided")]
         return self._framed(body, f"{first + 1 if names else 0:,} to {last:,} of {len(names):,} documents", links)
-
-    @staticmethod
-    def _turns(first: int, last: int) -> dict[str, int]:
-        return {"k": max(0, first - _PAGE_DOCUMENTS), "j": last}
 
     def document(self, parent: str, start: int | None = None, end: int | None = None) -> str:
         """Return the page of a document, of which a stretch is chosen: the first line, unless another is given."""

@@ -266,15 +266,18 @@ async def _body(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
     """Yield the number and content of each line that is not blank."""
-    number, head = 0, b""
+    number, begun = 0, list[bytes]()
     async for piece in pieces:
-        *full, head = (head + piece).split(b"\n")
-        for line in full:
+        rest, *others = piece.split(b"\n")
+        for following in others:
             number += 1
-            if line.strip():
+            if (line := b"".join([*begun, rest])).strip():
                 yield number, line
-    if head.strip():
-        yield number + 1, head
+            rest, begun = following, []
+        # Joined once at its end: a line of many pieces is not copied with each of them.
+        begun.append(rest)
+    if (line := b"".join(begun)).strip():
+        yield number + 1, line
 
 
 def app(engine: Engine, limits: Limits) -> Starlette:

@@ -495,8 +495,8 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
     foreign = (np.stack([c[0] for c in columns])[pick], np.stack([c[1] for c in columns])[pick])
     abroad = np.random.default_rng(_SEED).random(int(corpus.page[-1]) + 1)[corpus.page] < _FOREIGN_SHARE
 
-    def inputs_without(held: int | None, learning: bool = True) -> tuple[Floats, Floats, Floats]:
-        """Return the first network's inputs, and among them the text logits and the share of known words.
+    def inputs_without(held: int | None, learning: bool = True) -> tuple[Floats, Floats]:
+        """Return the first network's inputs, and the text logits among them.
 
         Each line is judged by a text model that knows neither the line's fold nor the one held out; when learning, some
         pages by one that does not know their language either, so that the network can do without.
@@ -510,7 +510,7 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
         if learning:
             rows = abroad & (corpus.fold != held)
             logits[rows], known[rows] = (column[corpus.unique[rows]] for column in foreign)
-        return corpus.gather(first_inputs, corpus.shape, logits, known, corpus.marked), logits, known
+        return corpus.gather(first_inputs, corpus.shape, logits, known, corpus.marked), logits
 
     # What rules find never comes to the networks' judgement; they only see it beside other lines.
     sampled = (corpus.weight > 0) & ~corpus.marked
@@ -519,14 +519,14 @@ def fit_lines(pages: Sequence[Page], seeds: Sequence[int] = (1, 2, 3)) -> Fit:
     first: list[Net] = []
     opinion = np.empty(len(corpus), np.float32)
     for held in range(FOLDS):
-        inputs, *_ = inputs_without(held)
+        inputs, _ = inputs_without(held)
         rows = sampled & (corpus.fold != held)
         first.append(_fit_first(inputs[rows], corpus.labels[rows], corpus.weight[rows], seeds))
         opinion[corpus.fold == held] = first[held](inputs[corpus.fold == held])
-    inputs, *_ = inputs_without(None)
+    inputs, _ = inputs_without(None)
     final = _fit_first(inputs[sampled], corpus.labels[sampled], corpus.weight[sampled], seeds)
     del inputs
-    _, logits, _ = inputs_without(None, learning=False)
+    _, logits = inputs_without(None, learning=False)
     # The opinions on a fold's lines are of a network that had not seen them, so the second one meets them as in use.
     inputs = corpus.gather(second_inputs, corpus.shape, logits, opinion, corpus.marked)
     second: list[Net] = []
