@@ -28,14 +28,25 @@ from .clean import is_doubtful, is_spared, mark
 from .config import Config
 from .document import Document
 from .errors import UsageError
-from .evaluation import read_gold
+from .evaluation import GoldDocument, read_gold
 from .features import Lines, buckets, dense, word_slots
 from .lines import DOUBTS, LineModel, Net, TextModel, first_inputs, second_inputs, sigmoid
 from .profiles import host_of
 from .segment import line_bounds, segment
 from .store import save_model
 
-__all__ = ["FOLDS", "Page", "digest", "facts", "fit_net", "fold_of", "gold_pages", "read_pages", "train_lines"]
+__all__ = [
+    "FOLDS",
+    "Page",
+    "digest",
+    "facts",
+    "fit_net",
+    "fold_of",
+    "gold_pages",
+    "read_gold_of_sites",
+    "read_pages",
+    "train_lines",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -257,6 +268,20 @@ def read_genuine(data: Path) -> Iterator[Page]:
             yield _genuine(row["id"], row["spans"][0]["lang"], row["text"])
 
 
+def read_gold_of_sites(paths: Iterable[Path]) -> Iterator[tuple[str, GoldDocument]]:
+    """Yield hand-labelled documents, each after its host, or after a name of its own where it has no address.
+
+    Args:
+        paths: files as `evaluation.read_gold` reads them.
+
+    Raises:
+        UsageError: a file cannot be read as gold.
+    """
+    for path in paths:
+        for number, gold in enumerate(read_gold(path)):
+            yield host_of(Document("", url=gold.url)) or f"{path.name}:{number}", gold
+
+
 def gold_pages(paths: Iterable[Path]) -> Iterator[Page]:
     """Yield hand-labelled documents, such as `textsieve review --export` writes, as pages of the kind `trec`.
 
@@ -269,18 +294,16 @@ def gold_pages(paths: Iterable[Path]) -> Iterator[Page]:
     Raises:
         UsageError: a file cannot be read as gold.
     """
-    for path in paths:
-        for number, gold in enumerate(read_gold(path)):
-            host = host_of(Document("", url=gold.url))
-            lines, labels, scored = [], [], []
-            for start, end in line_bounds(gold.text):
-                shares = [(min(span.end, end) - max(span.start, start), span.label) for span in gold.spans]
-                share, label = max(shares, default=(0, ""))
-                lines.append(gold.text[start:end])
-                labels.append(int(label == "boilerplate"))
-                scored.append(2 * share > end - start and label in ("boilerplate", "content"))
-            if lines:
-                yield Page(GOLD, "trec", host or f"{path.name}:{number}", "und", lines, labels, scored)
+    for site, gold in read_gold_of_sites(paths):
+        lines, labels, scored = [], [], []
+        for start, end in line_bounds(gold.text):
+            shares = [(min(span.end, end) - max(span.start, start), span.label) for span in gold.spans]
+            share, label = max(shares, default=(0, ""))
+            lines.append(gold.text[start:end])
+            labels.append(int(label == "boilerplate"))
+            scored.append(2 * share > end - start and label in ("boilerplate", "content"))
+        if lines:
+            yield Page(GOLD, "trec", site, "und", lines, labels, scored)
 
 
 def _genuine(name: str, lang: str, text: str) -> Page:

@@ -26,12 +26,11 @@ from . import section_features as sf
 from .config import Config
 from .document import Document
 from .errors import UsageError
-from .profiles import host_of
 from .section_features import Floats, Ints, Lines
 from .section_model import Evidence, SectionModel, Trees, section_features
 from .segment import segment
 from .store import save_model
-from .training import GOLD, GOLD_LICENCE, data_folder, facts, fold_of, read_jsonl
+from .training import GOLD, GOLD_LICENCE, data_folder, facts, fold_of, read_gold_of_sites, read_jsonl
 
 __all__ = [
     "Example",
@@ -169,22 +168,19 @@ def gold_examples(paths: Iterable[Path]) -> Iterator[Example]:
     Raises:
         UsageError: a file cannot be read as gold.
     """
-    from .evaluation import read_gold
     from .language import split_languages
 
-    for path in paths:
-        for number, gold in enumerate(read_gold(path)):
-            spans = tuple((s.start, s.end, _GOLD_LABELS[s.label]) for s in gold.spans if s.label in _GOLD_LABELS)
-            if not spans:
-                continue
-            known: Sequence[Any] = [span for span in gold.spans if span.lang]
-            known = known or split_languages([segment(Document(gold.text))], Config())[0].spans
-            chars = Counter[str]()
-            for span in known:
-                chars[span.lang] += span.end - span.start
-            topic = host_of(Document("", url=gold.url)) or f"{path.name}:{number}"
-            lang = chars.most_common(1)[0][0].split("-")[0]
-            yield Example(gold.text, spans, lang, topic, GOLD, "web-page", GOLD, is_real=False)
+    for site, gold in read_gold_of_sites(paths):
+        spans = tuple((s.start, s.end, _GOLD_LABELS[s.label]) for s in gold.spans if s.label in _GOLD_LABELS)
+        if not spans:
+            continue
+        known: Sequence[Any] = [span for span in gold.spans if span.lang]
+        known = known or split_languages([segment(Document(gold.text))], Config())[0].spans
+        chars = Counter[str]()
+        for span in known:
+            chars[span.lang] += span.end - span.start
+        lang = chars.most_common(1)[0][0].split("-")[0]
+        yield Example(gold.text, spans, lang, site, GOLD, "web-page", GOLD, is_real=False)
 
 
 _GOLD_LABELS = {"content": "human", "ai_padding": "ai_padding", "spam": "spam"}
