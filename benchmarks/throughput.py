@@ -35,7 +35,7 @@ from benchmarks import ROOT, shared_dir
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # one core means one core
 
-TEXTS, PAGES = 1000, 60
+TEXTS, PAGES = 5000, 300
 WARM_UP = 5
 """Documents of the short run whose cost is start-up."""
 

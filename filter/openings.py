@@ -296,7 +296,7 @@ class _Table:
 
     def __init__(self, strings: Mapping[bytes, list[int]]) -> None:
         self.pairs = np.zeros(1 << 16, dtype=bool)
-        self._by_length: list[tuple[int, Array, Array, Array]] = []
+        self._by_length: list[tuple[int, Array, Array, Array, Array]] = []
         for text in strings:
             if len(text) > 1:
                 self.pairs[text[0] | text[1] << 8] = True
@@ -311,7 +311,9 @@ class _Table:
                 keys = np.array([key for key, _ in own], dtype=np.uint64)
                 numbers = np.array([number for _, text in own for number in strings[text]], dtype=np.int64)
                 edges = np.cumsum([0, *(len(strings[text]) for _, text in own)])
-                self._by_length.append((length, keys, edges, numbers))
+                sieve = np.zeros(1 << 16, dtype=bool)
+                sieve[_mixed(keys)] = True
+                self._by_length.append((length, sieve, keys, edges, numbers))
 
     def look_up(self, keys: Array) -> tuple[Array, Array]:
         """Return the place of each key that begins with a string, and a pattern that this opens; in pairs.
@@ -323,11 +325,15 @@ class _Table:
         likely = np.flatnonzero(self._sieve.take(_hashed(keys)))
         places: list[Array] = [np.zeros(0, dtype=np.int64)]
         numbers: list[Array] = [np.zeros(0, dtype=np.int64)]
-        for length, known, edges, patterns in self._by_length:
-            cut = (keys if length < 3 else keys[likely]) & np.uint64((1 << 8 * length) - 1)
+        keys_of_likely = keys[likely]
+        for length, sieve, known, edges, patterns in self._by_length:
+            cut = (keys if length < 3 else keys_of_likely) & np.uint64((1 << 8 * length) - 1)
+            # And nearly all that are left at as many bytes as the string has: a search costs more than a look.
+            at = np.flatnonzero(sieve.take(_mixed(cut)))
+            cut = cut[at]
             slot = np.minimum(np.searchsorted(known, cut), len(known) - 1)
-            at = np.flatnonzero(known[slot] == cut)
-            slot = slot[at]
+            is_known = known[slot] == cut
+            at, slot = at[is_known], slot[is_known]
             count = edges[slot + 1] - edges[slot]
             places.append(np.repeat(at if length < 3 else likely[at], count))
             first = np.repeat(edges[slot] - (np.cumsum(count) - count), count)
@@ -337,4 +343,9 @@ class _Table:
 
 def _hashed(keys: Array) -> Array:
     """Return a number below 2 ** 16 for the first three bytes of each key."""
-    return np.asarray((keys << np.uint64(40)) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(48))
+    return _mixed(keys << np.uint64(40))
+
+
+def _mixed(keys: Array) -> Array:
+    """Return a number below 2 ** 16 for each key."""
+    return np.asarray(keys * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(48))

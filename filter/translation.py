@@ -200,7 +200,7 @@ def _keys(token: str) -> tuple[str, ...]:
     A number by its digits; a word by its first letters; a name, or any word of a script without capitals, by its first
     consonants; words that no blanks part by all runs of consonants.
     """
-    latin = token if token.isascii() else _to_ascii(token)
+    latin = token if token.isascii() else token.translate(_IN_LATIN)
     if token[0].isdigit():
         return ("#" + "".join(filter(str.isdigit, latin)),)
     latin = latin.lower()
@@ -223,10 +223,17 @@ def _sounds(latin: str) -> str:
     return "".join([sound for sound, before in zip(heard, f" {heard}", strict=False) if sound != before])
 
 
-def _to_ascii(token: str) -> str:
-    from anyascii import anyascii
+class _InLatin(dict[int, str]):
+    """What anyascii writes each code point as, looked up once; it reads every one by itself."""
 
-    return str(anyascii(token))
+    def __missing__(self, code: int) -> str:
+        from anyascii import anyascii
+
+        self[code] = latin = str(anyascii(chr(code)))
+        return latin
+
+
+_IN_LATIN = _InLatin()
 
 
 def _shared(a: Sequence[Sequence[str]], b: Sequence[Sequence[str]]) -> tuple[_Floats, float]:
