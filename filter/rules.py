@@ -49,7 +49,7 @@ _SCRIPTS = {
 _ESCAPE = re.compile(r"(\\[pP](?:\{\^?\w+\}|\w)|\\x\{\w+\}|\\.|\[:\^?\w+:\])", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_-]*)\}")
 _GAP = " .. "
-_ENDING = re.compile(r"(?<![.\])])\*")
+_ENDING = re.compile(r"(?<![.\]])\*")
 
 
 class Case(NamedTuple):
@@ -445,7 +445,7 @@ def _fold_letters(text: str) -> str:
 
 
 def _word_list(entries: Any, spaced: bool, where: str) -> str:
-    """Return one alternation; `*` stands for the rest of a word, ` .. ` for up to four words."""
+    """Return one alternation; `*` stands for the rest of a word, behind a group too, ` .. ` for up to four words."""
     if not isinstance(entries, list) or not all(isinstance(entry, str) and entry.strip() for entry in entries):
         raise RuleError(f'{where}: write a list of words, for example ["cookie*"]')
     gap = " (?:[^ ]+ ){0,4}" if spaced else ".{0,12}"

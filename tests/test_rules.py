@@ -129,6 +129,22 @@ def test_a_new_language_fills_in_the_families(tmp_path: Path) -> None:
     assert rules.rules[0].category == "advertising"
 
 
+def test_a_star_behind_a_group_stands_for_the_rest_of_a_word(tmp_path: Path) -> None:
+    text = """
+        lang = "xx"
+        [words]
+        confirm = ["bekraft* (kod|lank)*"]
+        [[rule]]
+        id = "confirm"
+        category = "newsletter"
+        pattern = "{confirm}"
+        why = "Asks to confirm."
+        hits = ["Bekraftar koder nu"]
+        misses = ["Bekrafta nu"]
+    """
+    assert check(own_rules(tmp_path, text)) == []
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
