@@ -122,6 +122,7 @@ _MIN_BESIDE = 2
 _MAX_TABLE_LINKS = 0.3
 _PROBE_CHARS = 40
 _NO_LETTERS = re.compile(r"[\W\d_]+")
+_NO_LETTERS_IN_LINE = re.compile(r"(?:[^\w\n]|[\d_])+")
 _STEMS = {stem: 1 << _BITS[family] for family, stems in reversed(_FAMILIES.items()) for stem in stems.split()}
 _LONG_STEM = 4
 
@@ -851,11 +852,21 @@ def _is_next_cell(blocks: Blocks, one: int, other: int) -> bool:
     return bool(is_same_row and is_short and blocks.element[one] != blocks.element[other])
 
 
-def votes_of(blocks: Blocks, text: str) -> Floats:
-    """Return whether a text holds the beginning and the end of each block, as 0, 0.5 or 1."""
-    letters = _NO_LETTERS.sub("", text.lower())
-    votes = []
-    for block in blocks.texts:
-        own = _NO_LETTERS.sub("", block.lower())
-        votes.append(0.5 * ((own[:_PROBE_CHARS] in letters) + (own[-_PROBE_CHARS:] in letters)) if own else 0.0)
-    return np.array(votes, dtype=np.float32)
+def votes_of(blocks: Blocks, texts: Mapping[str, str]) -> dict[str, Floats]:
+    """Return for each text whether it holds the beginning and the end of each block, as 0, 0.5 or 1.
+
+    Args:
+        blocks: of one page.
+        texts: what others take of it, by their names.
+    """
+    lines = "\n".join([text.replace("\n", " ") for text in blocks.texts])
+    own = _NO_LETTERS_IN_LINE.sub("", lines.lower()).split("\n")
+    ends = [(letters[:_PROBE_CHARS], letters[-_PROBE_CHARS:]) for letters in own]
+    # Most blocks are short, their beginning is their end, and many are there several times.
+    probes = {probe for pair in ends for probe in pair} - {""}
+    votes = {}
+    for name, text in texts.items():
+        letters = _NO_LETTERS.sub("", text.lower())
+        held = {probe for probe in probes if probe in letters}
+        votes[name] = np.array([0.5 * ((head in held) + (tail in held)) for head, tail in ends], dtype=np.float32)
+    return votes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .config import Config, Extractor
@@ -219,18 +219,15 @@ def page_blocks(html: str) -> tuple[Any, Blocks]:
     return tree, read_blocks(tree)
 
 
-def page_votes(html: str, tree: Any, blocks: Blocks) -> dict[str, npt.NDArray[Any]]:
+def page_votes(html: str, tree: Any, blocks: Blocks) -> Mapping[str, npt.NDArray[Any]]:
     """Return what other extractors take of each block, by their names, for training."""
     return _votes(_mended(html), tree, blocks)
 
 
-def _votes(page: str, tree: Any, blocks: Blocks) -> dict[str, npt.NDArray[Any]]:
+def _votes(page: str, tree: Any, blocks: Blocks) -> Mapping[str, npt.NDArray[Any]]:
     from .blocks import votes_of
 
-    return {
-        "trafilatura": votes_of(blocks, _by_trafilatura(tree)),
-        "resiliparse": votes_of(blocks, _by_resiliparse(page)),
-    }
+    return votes_of(blocks, {"trafilatura": _by_trafilatura(tree), "resiliparse": _by_resiliparse(page)})
 
 
 _PARSING: dict[str, Any] = {

@@ -142,11 +142,11 @@ def test_the_longest_run_of_links_between_is_counted():
 )
 def test_numbers_are_finite_whatever_the_page(pieces):
     blocks = blocks_of("".join(pieces) + "<p>end")
-    rows, names = features(blocks, {"x": votes_of(blocks, "end")})
+    rows, names = features(blocks, votes_of(blocks, {"x": "end"}))
     assert rows.shape == (len(blocks.texts), len(names)) == (len(blocks.texts), len(set(names)))
     assert np.isfinite(rows).all()
     for model in shipped_models().values():
-        votes = {"trafilatura": votes_of(blocks, "end"), "resiliparse": votes_of(blocks, "")}
+        votes = votes_of(blocks, {"trafilatura": "end", "resiliparse": ""})
         scores = model.scores(blocks, votes)
         assert scores.shape == (len(blocks.texts),) and ((scores >= 0) & (scores <= 1)).all()
 
