@@ -574,9 +574,12 @@ def find_flaws(text: str) -> list[Flaw]:
     [Flaw(line=1, rule='encoding', score=0.95, reason='4 signs of broken encoding in 34 characters')]
     """
     lines = text.split("\n")
-    # Most texts have no damage at all, which one look at the whole text tells.
+    # Most texts have no damage at all, which one look at the whole text tells; then short lines have no flaw.
     is_whole = not _LOST.search(text) and not _may_be_misread(text)
-    found = {number: flaw for number, line in enumerate(lines) if (flaw := _flaw(line, is_whole))}
+    least = MIN_SYMBOL_CHARS if is_whole else 0
+    found = {
+        number: flaw for number, line in enumerate(lines) if len(line) >= least and (flaw := _flaw(line, is_whole))
+    }
     for number in _copied(lines):
         found.setdefault(number, ("copied", 0.95, "it stands in the text before, as much of the text does"))
     return [Flaw(number, *found[number]) for number in sorted(found)]
@@ -594,7 +597,7 @@ def _flaw(line: str, is_whole: bool) -> tuple[str, float, str] | None:
     if longest > MAX_WORD_CHARS and _BLOB.match(max(words, key=len)):
         return "unbroken", 0.95, f"{longest} letters and digits on end"
     # A line that begins with a few letters is not made of signs: spares most lines the count.
-    if not _LETTERS.search(line, 0, MIN_SYMBOL_CHARS):
+    if not line[:3].isalpha() and not _LETTERS.search(line, 0, MIN_SYMBOL_CHARS):
         symbols = 1 - _plain_share(line)
         if symbols > MAX_SYMBOL_SHARE:
             return "symbols", 0.9, f"signs make up {symbols:.0%}"

@@ -500,7 +500,6 @@ _NUMBERS = words_of(
 NAMES = (
     *_NUMBERS,
     *(f"mark {mark}" for mark in MARKS),
-    *(f"word {word}" for word in FUNCTION_WORDS),
 )
 """The columns of `stylometry`, in order."""
 
@@ -515,6 +514,15 @@ _PRONOUNS = words_of(
     i he she they we it you
     """
 )
+
+
+_VOCABULARY = tuple(dict.fromkeys([*FIRST_PERSON, *SECOND_PERSON, *THIRD_PERSON, *SPEECH, *_PRONOUNS, *_LINKERS]))
+
+
+@functools.cache
+def _members(words: tuple[str, ...]) -> Flags:
+    """Return of each word of the vocabulary whether it is one of those; the last entry stands for all other words."""
+    return np.array([*(word in words for word in _VOCABULARY), False])
 
 
 def _sums(values: Any, owner: Ints, count: int) -> Floats:
@@ -569,9 +577,10 @@ def stylometry(tokens: Tokens, first: Ints, last: Ints, stock: Sequence[Sequence
     oxford = follows_comma & conjunction
     per = 100.0 / words
 
-    def of(vocabulary: Sequence[str]) -> Flags:
-        found: Flags = index_of(word, tuple(vocabulary)) >= 0
-        return found
+    known = index_of(word, _VOCABULARY)
+
+    def of(vocabulary: tuple[str, ...]) -> Flags:
+        return _members(vocabulary).take(known)
 
     opener = [
         total(opens & flags) / sentences
@@ -609,11 +618,7 @@ def stylometry(tokens: Tokens, first: Ints, last: Ints, stock: Sequence[Sequence
     ]
     numbers = np.column_stack(columns)
     marks = np.bincount(which[mark >= 0] * len(MARKS) + mark[mark >= 0], minlength=count * len(MARKS))
-    functions = np.bincount(
-        which[function >= 0] * len(FUNCTION_WORDS) + function[function >= 0], minlength=count * len(FUNCTION_WORDS)
-    )
-    scale = per[:, None]
-    return np.hstack([numbers, marks.reshape(count, -1) * scale, functions.reshape(count, -1) * scale])
+    return np.hstack([numbers, marks.reshape(count, -1) * per[:, None]])
 
 
 def _suffix_flags(tokens: Tokens, at: Ints) -> dict[str, Flags]:

@@ -494,8 +494,7 @@ OVERLAPS = sf.words_of(
     known_words known_names new_names new_numbers known_numbers known_runs known_content
     """
 )
-STYLE = sf.NAMES[: len(sf.NAMES) - len(sf.FUNCTION_WORDS)]
-FEATURES = (*OWN, *OVERLAPS, *(f"contrast {name}" for name in CONTRASTS), *STYLE)
+FEATURES = (*OWN, *OVERLAPS, *(f"contrast {name}" for name in CONTRASTS), *sf.NAMES)
 """The columns that the judge sees, in order."""
 
 _FEW_WORDS = 40
@@ -552,7 +551,7 @@ def section_features(
         block[few] = np.nan
     outer[few] = np.nan
     return np.column_stack(
-        [inner, stats, ends, outer, evidence, elsewhere, contrast, known, differs, style[:, : len(STYLE)]]
+        [inner, stats, ends, outer, evidence, elsewhere, contrast, known, differs, style]
     )
 
 
