@@ -550,9 +550,7 @@ def section_features(
     for block in (elsewhere, contrast, differs, known):
         block[few] = np.nan
     outer[few] = np.nan
-    return np.column_stack(
-        [inner, stats, ends, outer, evidence, elsewhere, contrast, known, differs, style]
-    )
+    return np.column_stack([inner, stats, ends, outer, evidence, elsewhere, contrast, known, differs, style])
 
 
 def _stock_between(tokens: sf.Tokens, first: Ints, last: Ints, texts: Sequence[str], document: Ints) -> list[list[str]]:
