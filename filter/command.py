@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import difflib
 import io
 import logging
 import os
@@ -38,6 +39,7 @@ _INPUTS = (
     "(.txt .html .htm .jsonl .ndjson .csv .tsv .warc .wet, each also .gz or .zst; .parquet)"
 )
 _CONFIG = Path("textsieve.toml")
+_ANALYSIS = {item.name for item in fields(Config)}
 _LANGUAGE_LISTS = {"languages": "languages", "keep_languages": "keep_language", "drop_languages": "drop_language"}
 _FILES, _FOLDERS = {"INPUT", "FILE", "PACK", "PROFILE", "GOLD"}, {"OUT", "DIR"}
 """Placeholders of options whose values a shell can complete."""
@@ -105,6 +107,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as those of all else are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # Each command complains of what it does not know, and not the parser above it, which knows even less.
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            close = difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            self.error(f"unknown argument {unknown[0]!r}{hint}")
+        return parsed, unknown
+
+
 def _terminate(number: int, frame: Any) -> None:
     raise SystemExit(_SIGNALLED + number)
 
@@ -116,7 +134,7 @@ def _fail(message: str, code: int = 2) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; making it loads nothing heavy."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="textsieve",
         description="Cleans, classifies and splits scraped articles, with a cause for every removal and nothing lost.",
         epilog=_EXIT_CODES,
@@ -335,17 +353,16 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
 
 
 def _megabytes(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1e6:
-        raise ValueError
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 < (number := float(text)) < 1e6:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of MB, above 0")
 
 
 def _add_site_field(parser: argparse.ArgumentParser) -> None:
@@ -466,6 +483,10 @@ def _tables(path: Path) -> dict[str, list[str]]:
     """Return the options in each command's table of a configuration file, as they are written on the command line."""
     tables = read_toml(path)
     given: dict[str, list[str]] = {}
+    for key in tables.keys() - _ANALYSIS - set(COMMAND_TABLES):
+        if owners := [f"[{name}]" for name in COMMAND_TABLES if key in _own_options(name)]:
+            raise ConfigError(f"{path}: {key} is an option of {' and '.join(owners)}; write it below that")
+        raise unknown_option(key, _ANALYSIS.union(COMMAND_TABLES), str(path))
     for name in COMMAND_TABLES:
         if not isinstance(tables.get(name, {}), dict):
             raise ConfigError(f"{path}: {name} is a table; write [{name}], and its options below")
@@ -479,6 +500,8 @@ def _tables(path: Path) -> dict[str, list[str]]:
 def _argument(key: str, value: Any, own: Mapping[str, argparse.Action], path: Path, table: str) -> list[str]:
     where = f"{path}: [{table}]"
     if key not in own:
+        if key in _ANALYSIS:
+            raise ConfigError(f"{where}: {key} is an option of the analysis; write it at the top, before all tables")
         raise unknown_option(key, own, where)
     action = own[key]
     option = action.option_strings[-1]
@@ -490,7 +513,7 @@ def _argument(key: str, value: Any, own: Mapping[str, argparse.Action], path: Pa
         raise ConfigError(f"{where}: {key} = {value!r}: use a single value")
     try:
         wrong = action.type is not None and callable(action.type) and action.type(str(value)) is None
-    except ValueError:
+    except (ValueError, argparse.ArgumentTypeError):
         wrong = True
     if wrong or (action.choices is not None and value not in action.choices):
         known = ", ".join(map(str, action.choices)) if action.choices else ""
@@ -564,6 +587,8 @@ def _run(options: argparse.Namespace) -> int:
     from .readers import STDIN
     from .remote import output_folder
 
+    if not options.out:
+        raise UsageError("-o is empty; name a folder, or - for standard output")
     config, scheduler = _config(options), _scheduler(options)
     is_stream = options.out == STDIN
     # A stream has no place for what cannot be used, so all of it is said.
@@ -796,6 +821,7 @@ def _writer(options: argparse.Namespace, folder: Path | None, config: Config) ->
 def _explain(options: argparse.Namespace) -> int:
     from .batch import Analysed, analyse
     from .explain import console_for, legend, render
+    from .shards import write_whole
 
     config = _config(options)
     is_picture = options.svg is not None
@@ -805,7 +831,7 @@ def _explain(options: argparse.Namespace) -> int:
         if isinstance(outcome, Analysed):
             if not shown:
                 console.print(legend(outcome.document))
-            console.print(render(outcome.document))
+            console.print(render(outcome.document), crop=False)
             shown += 1
         else:
             failed += 1
@@ -813,11 +839,12 @@ def _explain(options: argparse.Namespace) -> int:
     if not shown:
         raise UsageError("nothing to show; every input was set aside")
     if is_picture:
-        options.svg.write_text(console.export_svg(title="textsieve explain"), encoding="utf-8")
+        write_whole(options.svg, console.export_svg(title="textsieve explain").encode())
     return 1 if failed else 0
 
 
 def _restore(options: argparse.Namespace) -> int:
+    from .progress import SHOWN
     from .remote import is_remote, local_copy
     from .restore import restore
 
@@ -832,7 +859,10 @@ def _restore(options: argparse.Namespace) -> int:
                 written += 1
             else:
                 failed += 1
-                print(f"textsieve: {result}", file=sys.stderr)
+                if failed <= SHOWN:
+                    print(f"textsieve: {result}", file=sys.stderr)
+    if failed > SHOWN:
+        print(f"textsieve: and {failed - SHOWN:,} more", file=sys.stderr)
     print(f"{written:,} restored to {folder}, {failed:,} not", file=sys.stderr)
     return 1 if failed else 0
 
@@ -916,8 +946,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         import json
 
+        from .shards import write_whole
+
         text = json.dumps(result.as_dict(), indent=2, ensure_ascii=False)
-        options.json.write_text(f"{text}\n", encoding="utf-8")
+        write_whole(options.json, f"{text}\n".encode())
     return 0
 
 

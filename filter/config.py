@@ -91,7 +91,8 @@ class Config:
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: use one of {', '.join(choices)}")
         for name, least in (("max_html_bytes", 1), ("max_text_chars", 1), ("batch_chars", 1), ("min_part_chars", 0)):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+            number = getattr(self, name)
+            if not isinstance(number, int) or isinstance(number, bool) or number < least:
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: use a whole number, {least} or more")
         for name, unit in _LIMITS.items():
             limit = getattr(self, name)
@@ -104,7 +105,8 @@ class Config:
             tags = getattr(self, name)
             wrong = [tag for tag in tags if not isinstance(tag, str) or not _TAG.fullmatch(tag)]
             if isinstance(tags, str) or wrong:
-                raise ConfigError(f"{name} = {tags!r}: use a list of language tags such as en, pt or zh-Hant")
+                what = tags if isinstance(tags, str) else wrong[0]
+                raise ConfigError(f"{name}: {what!r} is not one; use a list of language tags such as en, pt or zh-Hant")
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any], where: str = "options") -> Config:

@@ -154,6 +154,8 @@ def evaluate(gold: str | Path, config: Config | None = None) -> Evaluation:
     """
     path = Path(gold)
     documents = list(read_gold(path))
+    if not documents:
+        raise UsageError(f"{path}: no documents; name a JSONL file of hand-labelled ones")
     analysed = process_many((Record(id=d.id, text=d.text) for d in documents), config or Config())
     tally = _Tally()
     for gold_document, document in zip(documents, analysed, strict=True):
@@ -171,7 +173,9 @@ def read_gold(path: Path) -> Iterator[GoldDocument]:
         # Not splitlines(): a string of JSON may hold other line breaks than these.
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); name a JSONL file of hand-labelled documents") from error
+        said = str(error.strerror if isinstance(error, OSError) else error)
+        raise UsageError(f"{path}: cannot be read ({said}); name a JSONL file of hand-labelled documents") from error
+    hint = "each line needs id, spans with start, end and label, and text or <id>.txt beside it"
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -183,8 +187,10 @@ def read_gold(path: Path) -> Iterator[GoldDocument]:
                 text = (path.parent / f"{row['id']}.txt").read_bytes().decode("utf-8")
             spans = tuple(_gold_span(span, len(text)) for span in row["spans"])
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-            hint = "each line needs id, spans with start, end and label, and text or <id>.txt beside it"
-            raise UsageError(f"{path}:{number}: not a gold document ({error}); {hint}") from error
+            said = f"no {error}" if isinstance(error, KeyError) else str(error)
+            if isinstance(error, OSError):
+                said = f"{error.filename}: {error.strerror}"
+            raise UsageError(f"{path}:{number}: not a gold document ({said}); {hint}") from error
         url = row.get("url")
         yield GoldDocument(str(row.get("id", "")), text, spans, url if isinstance(url, str) else None)
 

@@ -49,7 +49,7 @@ LABEL_NAMES: dict[Label, str] = {
 _BARS = {"keep": "│", "flag": "┃", "strip": "╳"}
 _DEEDS = {"keep": "kept", "flag": "kept and flagged", "strip": "removed"}
 _GUTTER = 21
-_MIN_WIDTH = 20
+_MIN_WIDTH = 10
 # Shown as a picture, not obeyed: a text must not move the cursor or turn the reading direction.
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 _VISIBLE |= dict.fromkeys((*range(128, 160), *range(8234, 8239), *range(8294, 8298)), 65533)

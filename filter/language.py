@@ -203,10 +203,13 @@ def split_languages(documents: Sequence[Document], config: Config) -> list[Docum
     Boilerplate gets its language too, but has no say in which languages the content is in.
 
     Raises:
-        ConfigError: `config.languages` has one that the detector does not know.
+        ConfigError: a list of languages in the config has one that the detector does not know.
     """
+    for option in ("keep_languages", "drop_languages"):
+        wanted = [name for name in getattr(config, option) if name not in (UNDETERMINED, NO_LANGUAGE)]
+        _checked(wanted, config.detector, option)
     removed = [[(s.start, s.end) for s in document.spans if s.label == "boilerplate"] for document in documents]
-    choice = _Choice(config.detector, _checked(config.languages, config.detector))
+    choice = _Choice(config.detector, _checked(config.languages, config.detector, "languages"))
     pieces = _pieces([document.text for document in documents], removed, choice)
     return [
         document.with_spans(_cut_spans(document.spans, found))
@@ -473,15 +476,13 @@ def _known(detector: Detector) -> tuple[str, ...]:
     return detectors.langdetect_languages() if detector == "langdetect" else detectors.naive_bayes().languages
 
 
-def _checked(languages: Sequence[str], detector: Detector) -> tuple[str, ...]:
+def _checked(languages: Sequence[str], detector: Detector, option: str) -> tuple[str, ...]:
     """Return languages as the detector calls them."""
-    tags = tuple(sorted({detectors.tag(name) or detectors.tag(name.split("-")[0]) for name in languages}))
-    for name in tags:
-        if name not in _known(detector):
-            raise ConfigError(
-                f"languages: the detector does not know {name!r}; known are {', '.join(_known(detector))}"
-            )
-    return tags
+    tags = {name: detectors.tag(name.split("-")[0]) for name in languages}
+    for name, tag in tags.items():
+        if tag not in _known(detector):
+            raise ConfigError(f"{option}: the detector does not know {name!r}; known are {', '.join(_known(detector))}")
+    return tuple(sorted(set(tags.values())))
 
 
 def _scores(texts: Sequence[str], choice: _Choice) -> tuple[tuple[str, ...], _Floats]:

@@ -83,4 +83,12 @@ def _verdict(part: Part, config: Config) -> Verdict:
 
 def _is_in(lang: str, ranges: Iterable[str]) -> bool:
     """Tell whether a tag is in one of the ranges; `zh` holds `zh-Hant` too (RFC 4647, basic filtering)."""
-    return any(f"{lang}-".lower().startswith(f"{wanted}-".lower()) for wanted in ranges)
+    return any(f"{lang}-".lower().startswith(f"{_as_we_say(wanted)}-".lower()) for wanted in ranges)
+
+
+def _as_we_say(tag: str) -> str:
+    """Return a tag with the language as the detectors call it: `nb` is `no` to them, `iw` is `he`."""
+    from . import detectors
+
+    primary, hyphen, rest = tag.partition("-")
+    return (detectors.tag(primary) or primary) + hyphen + rest

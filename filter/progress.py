@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .batch import Outcome
 from .readers import Rejection
-from .shards import Beat, Result, Shard, Slow
+from .shards import Beat, Result, Shard, Slow, write_whole
 from .writers import Summary, part_records
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ SHOWN = 20
 """So many inputs that cannot be used are named."""
 _SHOWN_DOCUMENTS = 20
 _SHOWN_SLOWEST = 5
+_MIN_WIDTH = 60
+"""Columns of a terminal below which no tables are printed."""
 _REFRESH_S = 0.25
 _METRICS_S = 10.0
 
@@ -210,7 +211,9 @@ class Report:
         from .explain import counts_table, summary_table
 
         console = Console(stderr=True, highlight=False)
-        if 0 < len(self._rows) <= _SHOWN_DOCUMENTS:
+        if console.width < _MIN_WIDTH:
+            pass  # a table would be nothing but ellipses
+        elif 0 < len(self._rows) <= _SHOWN_DOCUMENTS:
             console.print(summary_table(self._rows))
         elif console.is_terminal:
             slowest = {f"{place(slow)}": f"{slow.seconds:.1f} s" for slow in self._slowest}
@@ -253,14 +256,7 @@ class Report:
                 lines += [
                     f'textsieve_{name}_total{{{label}="{key}"}} {value}' for key, value in sorted(counter.items())
                 ]
-        partial = self._metrics.with_name(f".{self._metrics.name}.{os.getpid()}")
-        try:
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            partial.replace(self._metrics)
-        except OSError:
-            with suppress(OSError):
-                partial.unlink()
-            raise
+        write_whole(self._metrics, "\n".join([*lines, ""]).encode())
 
 
 def place(slow: Slow) -> str:

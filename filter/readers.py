@@ -214,6 +214,8 @@ class Reader:
         names = [os.fspath(name) for name in inputs]
         if names.count(STDIN) > 1:
             raise UsageError("standard input is named twice; name - once")
+        if "" in names:
+            raise UsageError("the name of an input is empty; name a file or folder, or - for standard input")
         for name in names:
             if name != STDIN and not is_remote(name) and Path(name).is_dir() and self._is_skipped(Path(name)):
                 raise UsageError(f"{name}: is input and output; name another folder with -o")
@@ -430,7 +432,7 @@ class Reader:
 
     def _read_text(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
         try:
-            data = self._read_all(file)
+            data = self._read_all(file, piece.path)
             text = decode_text(data)
         except BROKEN as error:
             yield Rejection(broken(error, piece.path))
@@ -442,7 +444,7 @@ class Reader:
 
     def _read_html(self, file: io.BufferedReader, piece: Piece) -> Iterator[Item | Rejection]:
         try:
-            data = self._read_all(file)
+            data = self._read_all(file, piece.path)
         except BROKEN as error:
             yield Rejection(broken(error, piece.path))
         except InputError as error:
@@ -450,7 +452,7 @@ class Reader:
         else:
             yield Item(Record(_stem(piece.path), html=data), piece.path)
 
-    def _read_all(self, file: io.BufferedReader) -> bytes:
+    def _read_all(self, file: io.BufferedReader, path: str) -> bytes:
         limit = self._max_bytes
         chunks: list[bytes] = []
         size = 0
@@ -460,7 +462,7 @@ class Reader:
                 raise _too_long(limit, self.max_chars)
             chunks.append(chunk)
         if not size:
-            raise InputError("the file is empty", remedy="remove it, or fetch it again")
+            raise empty(path)
         return b"".join(chunks)
 
     def _read_jsonl(self, file: BinaryIO, piece: Piece) -> Iterator[Item | Rejection]:
@@ -482,7 +484,7 @@ class Reader:
             yield Rejection(broken(error, path, number + 1))
         else:
             if is_empty:
-                yield Rejection(InputError("the file is empty", path=path, remedy="remove it, or fetch it again"))
+                yield Rejection(empty(path))
 
     def parse(self, line: bytes, path: str, number: int) -> Item | Rejection:
         """Return the record in a line of JSONL, or why there is none."""
@@ -810,5 +812,11 @@ def broken(error: BaseException, path: str, line: int | None = None) -> InputErr
     return InputError(f"damaged compressed data ({said})", path=path, line=line, remedy="fetch the file again")
 
 
+def empty(path: str) -> InputError:
+    if path == STDIN:
+        return InputError("nothing came from standard input", path=path, remedy="check what writes to it")
+    return InputError("the file is empty", path=path, remedy="remove it, or fetch it again")
+
+
 def _unreadable(name: str, reason: str, remedy: str) -> Rejection:
-    return Rejection(InputError(reason, path=_display(name), remedy=remedy), whole_file=True)
+    return Rejection(InputError(reason, path=name, remedy=remedy), whole_file=True)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar
 
 from .errors import InputError, UsageError
-from .readers import Item, Piece, Rejection, decode_text, is_unicode, lines_of, placed
+from .readers import Item, Piece, Rejection, decode_text, empty, is_unicode, lines_of, placed
 
 __all__ = ["cut_parquet", "plain", "pyarrow", "read_csv", "read_parquet", "read_rows", "row_groups"]
 
@@ -85,7 +85,7 @@ def read_rows(
             if not columns:
                 return  # without a header, no row means anything
     if not columns:
-        yield InputError("the file is empty", path=path, remedy="remove it, or fetch it again")
+        yield empty(path)
 
 
 class _Lines:
@@ -202,7 +202,7 @@ def read_parquet(file: BinaryIO, piece: Piece, html_field: str, to_item: ToItem[
         reason = f"damaged Parquet ({_one_line(error)})"
         yield Rejection(InputError(reason, path=piece.path, line=next(numbers), remedy="fetch the file again"))
     if not parquet.metadata.num_rows and piece.end is None:
-        yield Rejection(InputError("the file is empty", path=piece.path, remedy="remove it, or fetch it again"))
+        yield Rejection(empty(piece.path))
 
 
 def plain(value: Any, keep: str | None = None) -> Any:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from .document import Record
 from .errors import InputError
-from .readers import BROKEN, PAGE, Item, Piece, Rejection, broken, decode_text
+from .readers import BROKEN, PAGE, Item, Piece, Rejection, broken, decode_text, empty
 
 __all__ = ["blocks", "cut", "read_warc"]
 
@@ -439,7 +439,7 @@ def read_warc(
             if record is not None:
                 yield Item(record, piece.path, frame.number, record.meta["warc"].get("WARC-Record-ID"))
     if is_empty:
-        yield Rejection(InputError("the file is empty", path=piece.path, remedy="remove it, or fetch it again"))
+        yield Rejection(empty(piece.path))
 
 
 def blocks(file: io.BufferedReader, path: str) -> Iterator[tuple[dict[str, str], bytes | InputError]]:

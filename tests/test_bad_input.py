@@ -1,5 +1,6 @@
 """Every bad input is set aside with one line that says what and where it is and what to do; the others go on."""
 
+import io
 import json
 import os
 import signal
@@ -249,6 +250,7 @@ def test_thousand_bad_lines_are_all_written_and_few_are_printed(run, tmp_path):
         pytest.param(["--policy", "span=strip"], "no label 'span'; known are", id="policy for an unknown label"),
         pytest.param(["--policy", "spam=drop"], "use one of strip, flag, keep", id="policy with an unknown action"),
         pytest.param(["-", "-"], "standard input is named twice", id="standard input twice"),
+        pytest.param([""], "the name of an input is empty", id="input without a name"),
         pytest.param(["out"], "out: is input and output; name another folder", id="output folder as input"),
     ],
 )
@@ -262,12 +264,38 @@ def test_wrong_options(run, tmp_path, arguments, message):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_output_needs_a_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_bytes(GOOD)
+    assert main(["run", "a.txt", "-o", ""]) == 2
+    assert capsys.readouterr().err == "textsieve: -o is empty; name a folder, or - for standard output\n"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize("arguments", [[], ["a.txt"], ["a.txt", "-o", "out", "--preset", "wild"], ["--frob"]])
 def test_arguments_that_cannot_be_parsed(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["run", *arguments])
     assert exit_.value.code == 2
-    assert "textsieve run: error: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        said.startswith("textsieve run: ") and said.endswith("; see textsieve run --help\n") and said.count("\n") == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--presett", "strict"], "unknown argument '--presett' (did you mean --preset?)"),
+        (["--jobs=two"], "argument --jobs: 'two' is not a whole number, 0 or more"),
+        (["--jobs=-1"], "argument --jobs: '-1' is not a whole number, 0 or more"),
+        (["--shard-mb", "nan"], "argument --shard-mb: 'nan' is not a number of MB, above 0"),
+    ],
+)
+def test_argument_that_is_wrong_is_named(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        main(["run", "a.txt", "-o", "out", *arguments])
+    assert f"textsieve run: {message}; see " in capsys.readouterr().err
 
 
 def test_existing_output_is_kept_unless_forced(run, tmp_path):
@@ -356,3 +384,10 @@ def test_stopped_run_leaves_old_results(tmp_path):
         assert process.wait(timeout=30) == 130
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["documents.jsonl"]
     assert (tmp_path / "out" / "documents.jsonl").read_text() == "old"
+
+
+def test_standard_input_that_is_empty_is_no_file(run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO())))
+    code, rejected, said = run("-")
+    assert code == 1 and rejected[0]["reason"] == "nothing came from standard input"
+    assert said == ["textsieve: -: nothing came from standard input; check what writes to it"]

@@ -75,7 +75,10 @@ def test_limits_are_turned_off_with_false(folder, capsys):
     [
         ('presett = "gentle"', "unknown option 'presett'; did you mean 'preset'?"),
         ("[run]\njob = 3", "[run]: unknown option 'job'; did you mean 'jobs'?"),
-        ("[run]\npreset = 'gentle'", "[run]: unknown option 'preset'; known are"),
+        ("[run]\npreset = 'gentle'", "[run]: preset is an option of the analysis; write it at the top"),
+        ("jobs = 3", "jobs is an option of [run] and [serve]; write it below that"),
+        ("[runn]\njobs = 3", "unknown option 'runn'; did you mean 'run'?"),
+        ("min_part_chars = true", "min_part_chars = True: use a whole number, 0 or more"),
         ("[run]\njobs = -1", "[run]: jobs = -1: see textsieve run --help"),
         ("[run]\njobs = true", "[run]: jobs = True: use a single value"),
         ("[run]\nto = 'pdf'", "[run]: to = 'pdf': use one of jsonl, "),

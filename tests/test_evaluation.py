@@ -65,13 +65,21 @@ def test_text_beside_the_file_keeps_its_line_ends(tmp_path):
     [
         ({"id": "a", "text": "x", "spans": [{"start": 0, "end": 2, "label": "content"}]}, "outside the text"),
         ({"id": "a", "text": "x", "spans": [{"start": 0, "end": 1, "label": "nice"}]}, "unknown label 'nice'"),
-        ({"id": "a", "spans": []}, "a.txt"),
+        ({"id": "a", "spans": []}, "a.txt: No such file or directory"),
+        ({"id": "a", "text": "x"}, r"not a gold document \(no 'spans'\)"),
         ([], "not a gold document"),
     ],
 )
 def test_gold_that_cannot_be_used_is_named_with_its_line(tmp_path, row, message):
     with pytest.raises(UsageError, match="gold.jsonl:1: .*" + message):
         ev.evaluate(gold_file(tmp_path, row))
+
+
+@pytest.mark.parametrize(("name", "message"), [("gold.jsonl", "no documents"), ("no", r"read \(No such file or dir")])
+def test_file_without_documents_is_no_gold(tmp_path, name, message):
+    (tmp_path / "gold.jsonl").write_bytes(b"\n")
+    with pytest.raises(UsageError, match=message):
+        ev.evaluate(tmp_path / name)
 
 
 def test_floors_say_which_figure_undercuts_them(tmp_path, monkeypatch):

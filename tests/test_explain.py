@@ -119,6 +119,14 @@ def test_wide_characters_stay_in_their_column():
     assert "".join(line[23:] for line in lines) == text
 
 
+@pytest.mark.parametrize("width", [40, 12])
+def test_narrow_terminal_loses_nothing(folder, capsys, width):
+    (folder / "a.txt").write_text("EN " + "suspected gangs " * 9)
+    assert main(["explain", "a.txt", "--width", str(width)]) == 0
+    text = capsys.readouterr().out.split("\n\n")[2]
+    assert "".join(line[23:] for line in text.splitlines()).replace(" ", "") == "EN" + "suspectedgangs" * 9
+
+
 def test_summary_table_counts_by_category_and_label():
     text = shown(summary_table([row(document(id="a"))]), width=120)
     for words in ("en 45", "es 5", "advertising 9", "ai_padding 6"):

@@ -183,6 +183,27 @@ def test_verdict_of_each_part(options, reasons, toy_stages):
     assert document.verdict.keep == (len(reasons) < 2)
 
 
+@pytest.mark.parametrize("option", ["languages", "keep_languages", "drop_languages"])
+@pytest.mark.parametrize("name", ["xx", "eng"])
+def test_language_that_nobody_knows_is_named(option, name):
+    with pytest.raises(ConfigError, match=f"{option}: the detector does not know '{name}'; known are ace, "):
+        process(EN, Config(**{option: ("en", name)}))
+
+
+def test_other_names_of_a_language_serve_too(monkeypatch):
+    monkeypatch.setattr(
+        pipeline,
+        "_stages",
+        lambda: (
+            lambda documents, config: [
+                document.with_spans([Span(0, len(document.text), lang="no")]) for document in documents
+            ],
+        ),
+    )
+    assert process("Hei", Config(keep_languages=("nb", "zxx"))).verdict.keep
+    assert not process("Hei", Config(drop_languages=("nn",))).verdict.keep
+
+
 def test_a_language_stands_for_its_scripts_too():
     document = process(TRADITIONAL * 3, Config(keep_languages=("zh",)))
     assert document.verdict.keep

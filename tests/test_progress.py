@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -108,3 +109,19 @@ def test_no_terminal_means_no_bars(folder, capsys):
     assert main(["run", "a.jsonl", "-o", "out"]) == 1
     said = capsys.readouterr().err
     assert "\x1b" not in said and len(said.splitlines()) == 2
+
+
+def test_narrow_terminal_gets_no_table(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    (folder / "a.jsonl").write_text('{"text": "EN One"}\n')
+    assert main(["run", "a.jsonl", "-o", "out"]) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(folder):
+    os.mkfifo(folder / "pipe")
+    pipe = os.open(folder / "pipe", os.O_RDWR | os.O_NONBLOCK)  # its buffer takes what is written
+    assert main(["run", "a.jsonl", "-o", "out", "--metrics", "pipe"]) == 1
+    assert b"textsieve_documents_total" in os.read(pipe, 10_000)
+    os.close(pipe)
+    assert (folder / "pipe").is_fifo() and not list(folder.glob("*pipe?*"))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from filter import Config, Policy, pipeline, process
 from filter.batch import run
+from filter.command import main
 from filter.errors import InputError, UsageError
 from filter.readers import Reader
 from filter.restore import restore, restore_text
@@ -142,6 +143,14 @@ def test_restored_files_are_not_overwritten(tmp_path, records):
 def test_file_of_records_can_be_named(tmp_path, records):
     (path,) = restore(tmp_path / "out" / "documents.jsonl", tmp_path / "back")
     assert path.name == "a.txt"
+
+
+def test_wrong_file_is_not_complained_of_line_by_line(tmp_path, capsys):
+    path = tmp_path / "pages.jsonl"
+    path.write_text('{"text": "One"}\n' * 100)
+    assert main(["restore", str(path), "-o", str(tmp_path / "back")]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 22 and said[-2:] == ["textsieve: and 80 more", f"0 restored to {tmp_path / 'back'}, 100 not"]
 
 
 def test_folder_without_results(tmp_path):
