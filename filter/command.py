@@ -925,7 +925,7 @@ def _report(options: argparse.Namespace) -> int:
 def _rules(options: argparse.Namespace) -> int:
     from .rules import check, load_packs
 
-    rules = load_packs(options.rules)
+    rules = load_packs(options.rules, every=True)
     if options.check:
         problems = check(rules)
         for problem in problems:

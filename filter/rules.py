@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from .document import CATEGORIES, LABELS, Label
 from .errors import RuleError
 from .folding import GLUED, MAX_CHARS, WIDE, fold, fold_lines, strip_marks, word_count
 from .openings import Openings
+from .padding import Kind, Phrases
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,9 +33,13 @@ __all__ = ["Case", "Match", "Rule", "Rules", "check", "load_packs"]
 
 PACKS = Path(__file__).resolve().parent / "packs"
 FAMILIES = PACKS / "families.toml"
+FILLER = PACKS / "filler"
 
 MAX_AMBIGUOUS_CHARS = 10
 """A longer line must be in the script of the rule's language; with kana it is Japanese, without Chinese."""
+
+MIN_KINDS = 3
+"""How many kinds of stock phrase make a section filler, unless its rule says otherwise."""
 
 MIN_FUNCTION_WORDS = 3
 """How many function words of one language a line holds before it is no longer read as another one."""
@@ -113,9 +118,20 @@ class Rules:
     """
 
     def __init__(
-        self, rules: Sequence[Rule], cases: Sequence[Sequence[Case]], patterns: Sequence[str], speech: _Speech
+        self,
+        rules: Sequence[Rule],
+        cases: Sequence[Sequence[Case]],
+        patterns: Sequence[str],
+        speech: _Speech,
+        kinds: Sequence[Sequence[Kind]],
+        filler: Collection[str] = (),
     ) -> None:
         self.rules = tuple(rules)
+        self._kinds: dict[str, list[Kind]] = {}
+        for rule, own in zip(rules, kinds, strict=True):
+            self._kinds.setdefault(rule.lang, []).extend(own)
+        self._filler = filler
+        self._phrases: dict[str, Phrases | None] = {}
         self._numbers = {rule.source: number for number, rule in enumerate(self.rules)}
         self._cases = cases
         self._patterns = tuple(patterns)
@@ -178,6 +194,18 @@ class Rules:
                     found.setdefault(i, []).append(number)
         return found
 
+    def phrases(self, lang: str) -> Phrases | None:
+        """Return the stock phrases of filler in a language, None where there are none; loaded when first asked for.
+
+        >>> found = load_packs().phrases("en").find([["Experts agree it is too early to say. Stay tuned for updates!"]])
+        >>> found[0][0].source
+        'rule:en/stock-phrases'
+        """
+        if lang not in self._phrases:
+            kinds = [*self._kinds.get(lang, ()), *(_filler(lang) if lang in self._filler else ())]
+            self._phrases[lang] = Phrases(kinds, lang) if kinds else None
+        return self._phrases[lang]
+
     def mentions(self, rule: Rule, folded: str) -> bool:
         """Return whether a folded text has a word that the rule looks for first, such as `newsletter`.
 
@@ -198,7 +226,11 @@ class Rules:
         """Return every rule that holds for a line, for checking rules; much slower than `match`."""
         texts = _variants(fold_lines([line])[0])
         found = [self._hold(texts[i], triggers) for i, triggers in self._triggers(texts).items()]
-        return [self.rules[number] for number in sorted({number for holds in found for number, _ in holds})]
+        numbers = {number for holds in found for number, _ in holds}
+        every = [phrases.find([[line]])[0] for lang in self._kinds if (phrases := self.phrases(lang))]
+        # A shipped rule of filler has a number only where all are loaded.
+        numbers |= {self._numbers[one.source] for sections in every for one in sections if one.source in self._numbers}
+        return [self.rules[number] for number in sorted(numbers)]
 
     def _hold(self, text: str, triggers: Sequence[int]) -> list[tuple[int, bool]]:
         """Return the number of each rule that holds for a folded line with these first patterns, and whether weakly."""
@@ -277,30 +309,42 @@ class _Speech:
 
 _RULE_KEYS = {
     "id", "family", "label", "category", "lang", "score", "pattern", "all", "unless", "case", "min_words", "max_words",
-    "max_chars", "weak", "why", "hits", "misses",
+    "max_chars", "weak", "several", "least", "why", "hits", "misses",
 }  # fmt: skip
 _CASE_KEYS = {"pattern", "all", "unless", "min_words", "max_words", "max_chars", "weak"}
 _PACK_KEYS = {"lang", "spaced", "function", "words", "rule", "family"}
 
 
-def load_packs(paths: Iterable[str | Path] = (), *, shipped: bool = True) -> Rules:
+def load_packs(paths: Iterable[str | Path] = (), *, shipped: bool = True, every: bool = False) -> Rules:
     """Return the shipped rules and those of more packs; the given packs are tried first. Loaded once per process.
+
+    Args:
+        paths: the packs.
+        shipped: whether the shipped rules are among them.
+        every: whether `rules` names the shipped rules of filler too, which otherwise wait for a text in their language.
 
     Raises:
         RuleError: a pack cannot be read, has an unknown key, or a pattern that RE2 cannot compile.
     """
-    return _load(tuple(str(path) for path in paths), shipped)
+    return _load(tuple(str(path) for path in paths), shipped, every)
 
 
 @lru_cache(maxsize=8)
-def _load(paths: tuple[str, ...], shipped: bool) -> Rules:
+def _load(paths: tuple[str, ...], shipped: bool, every: bool) -> Rules:
     own = sorted(path for path in PACKS.glob("*.toml") if path != FAMILIES) if shipped else []
     # Rules of no language first: they are the most certain. Then English, which sites of all languages use.
     own.sort(key=lambda path: (path.stem not in ("structure", "web"), path.stem != "en", path.stem))
+    filler = sorted(FILLER.glob("*.toml")) if shipped else []
     compiler = _Compiler(_read(FAMILIES))
-    for path in [*map(Path, paths), *own]:
+    for path in [*map(Path, paths), *own, *(filler if every else ())]:
         compiler.add(path)
-    return compiler.rules()
+    return compiler.rules(frozenset(() if every else (path.stem for path in filler)))
+
+
+def _filler(lang: str) -> list[Kind]:
+    compiler = _Compiler(_read(FAMILIES))
+    compiler.add(FILLER / f"{lang}.toml")
+    return compiler.kinds()
 
 
 class _Compiler:
@@ -309,16 +353,21 @@ class _Compiler:
     def __init__(self, families: Mapping[str, Any]) -> None:
         self._words: dict[str, Any] = families["words"]
         self._families: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in families["family"]}
-        self._rules: list[tuple[int, Rule, list[Case]]] = []
+        self._rules: list[tuple[Rule, list[Case], list[Kind]]] = []
         self._patterns: dict[str, int] = {}
         self._speech: dict[str, frozenset[str]] = {}
 
-    def rules(self) -> Rules:
+    def kinds(self) -> list[Kind]:
+        return [kind for _, _, kinds in self._rules for kind in kinds]
+
+    def rules(self, filler: Collection[str]) -> Rules:
         return Rules(
-            [rule for _, rule, _ in self._rules],
-            [cases for _, _, cases in self._rules],
+            [rule for rule, _, _ in self._rules],
+            [cases for _, cases, _ in self._rules],
             list(self._patterns),
             _Speech(self._speech),
+            [kinds for _, _, kinds in self._rules],
+            filler,
         )
 
     def add(self, path: Path) -> None:
@@ -338,15 +387,15 @@ class _Compiler:
         seen: set[str] = set()
         for number, entry in enumerate(_tables(pack, "rule", str(path))):
             where = f"{path}:{starts[number]}" if number < len(starts) else str(path)
-            rule, cases = self._rule(entry, path.stem, lang, spaced, words, where)
+            rule, cases, kinds = self._rule(entry, path.stem, lang, spaced, words, where)
             if rule.id in seen:
                 raise RuleError(f"{where}: a second rule {rule.id!r}; give it another id")
             seen.add(rule.id)
-            self._rules.append((len(self._rules), rule, cases))
+            self._rules.append((rule, cases, kinds))
 
     def _rule(
         self, entry: Mapping[str, Any], pack: str, lang: str, spaced: bool, words: Mapping[str, str], where: str
-    ) -> tuple[Rule, list[Case]]:
+    ) -> tuple[Rule, list[Case], list[Kind]]:
         _only(entry, _RULE_KEYS, where, "key")
         name = _typed(entry, "family", str, "", where)
         if name and name not in self._families:
@@ -376,9 +425,25 @@ class _Compiler:
         inline = {key: full[key] for key in _CASE_KEYS if key in full}
         raw = [*_tables(full, "case", where), *([inline] if "pattern" in inline or "all" in inline else [])]
         cases = [case for each in raw if (case := self._case(each, spaced, words, f"{where}: rule {rule.id!r}"))]
-        if not cases:
+        kinds = self._kinds(rule, full, spaced, words, where)
+        if not cases and not kinds:
             raise RuleError(f"{where}: rule {rule.id!r} has no pattern; write pattern = '…' or all = ['…', '…']")
-        return rule, cases
+        return rule, cases, kinds
+
+    def _kinds(
+        self, rule: Rule, entry: Mapping[str, Any], spaced: bool, words: Mapping[str, str], where: str
+    ) -> list[Kind]:
+        texts = _typed(entry, "several", list, [], where)
+        least = _typed(entry, "least", int, MIN_KINDS, where)
+        if texts and (rule.label != "ai_padding" or not rule.lang or least < 1):
+            raise RuleError(
+                f"{where}: rule {rule.id!r} has several = […]: it needs label ai_padding, a lang, least ≥ 1"
+            )
+        patterns = [(text, _pattern(text, spaced, words, f"{where}: rule {rule.id!r}")) for text in texts]
+        for _, pattern in patterns:
+            if pattern:
+                self._number(pattern, f"{where}: rule {rule.id!r}")
+        return [Kind(text, pattern, least, rule.id, rule.source, rule.score) for text, pattern in patterns if pattern]
 
     def _case(self, entry: Mapping[str, Any], spaced: bool, words: Mapping[str, str], where: str) -> Case | None:
         _only(entry, _CASE_KEYS, where, "key")
@@ -506,7 +571,7 @@ def _choice(entry: Mapping[str, Any], name: str, default: str, choices: Sequence
 def check(rules: Rules) -> list[str]:
     """Return what is wrong with rules, one line each: hits that their rule does not find, misses that any rule finds.
 
-    >>> check(load_packs())
+    >>> check(load_packs(every=True))
     []
     """
     return list(_problems(rules))
@@ -520,3 +585,7 @@ def _problems(rules: Rules) -> Iterator[str]:
         for line, match in zip(rule.misses, rules.match(rule.misses), strict=True):
             if match is not None and not match.weak:
                 yield f"{rule.where}: {match.rule.source} finds the miss {line!r} of {rule.source}; narrow the pattern"
+        phrases = rules.phrases(rule.lang)
+        for line in rule.misses:
+            for found in phrases.find([[line]])[0] if phrases else ():
+                yield f"{rule.where}: {found.source} finds the miss {line!r} of {rule.source}; narrow the pattern"

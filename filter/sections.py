@@ -1,7 +1,7 @@
 """Marks sections that are machine-written filler, spam, or too broken to use. It relabels spans and removes nothing.
 
 Only content is judged; what the cleaner took for boilerplate is a likely border of a section. In a language that no
-machine-written text was learned in, filler is not looked for, rather than guessed at.
+machine-written text was learned in, filler is found by its stock phrases alone, rather than guessed at.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .batches import batches
 from .config import Config
 from .document import NO_LANGUAGE, UNDETERMINED, Document, Label, Span
 from .quality import find_flaws
+from .rules import Rules, load_packs
 from .section_model import FEATURES, Found, Reading, SectionModel, stock_phrases
 from .store import load_model
 
@@ -43,7 +44,7 @@ def classify_sections(documents: Sequence[Document], config: Config) -> list[Doc
 
         known = site_limits(config)
         limits = [known.get(host_of(document), {}) for document in documents]
-    return mark_sections(documents, _model(), review=config.review, limits=limits)
+    return mark_sections(documents, _model(), load_packs(config.rules), review=config.review, limits=limits)
 
 
 @lru_cache(maxsize=1)
@@ -87,6 +88,7 @@ class Judged(NamedTuple):
 def mark_sections(
     documents: Sequence[Document],
     model: SectionModel,
+    rules: Rules | None = None,
     *,
     review: bool = False,
     limits: Sequence[Mapping[str, float]] | None = None,
@@ -99,6 +101,8 @@ def mark_sections(
     Args:
         documents: cleaned, and cut by language.
         model: the model.
+        rules: finds filler that is too short for the model, or in a language that it does not know; the shipped packs
+            unless given.
         review: as in Config.
         limits: for each document the log odds from which filler is flagged, by language; the model's own elsewhere.
         judged: takes in every stretch that was judged.
@@ -114,6 +118,7 @@ def mark_sections(
         langs = [_languages(piece, marks[piece.document]) for piece in pieces]
         for lang in model.evidence:
             _mark_padding(documents, pieces, langs, reading, marks, weak, model, lang, limits, judged)
+        _mark_stock_phrases(documents, pieces, marks, rules or load_packs())
     if weak is not None:
         documents = [
             replace(document, review=tuple(span for i, span in sorted(found.items()) if i not in marked))
@@ -184,6 +189,23 @@ def _mark_padding(
             chance = model.chance(found.odds, "padding")
             reasons = _reasons(_joined(piece, lines), found, model.evidence[lang].wording(reading, found))
             _mark(documents, target, piece, lines, "ai_padding", chance, reasons)
+
+
+def _mark_stock_phrases(
+    documents: Sequence[Document], pieces: Sequence[Piece], marks: list[dict[int, Span]], rules: Rules
+) -> None:
+    # What the model has marked by now is no content any more.
+    langs = [_languages(piece, marks[piece.document]) for piece in pieces]
+    parts = [piece.lines for piece in pieces]
+    for lang in sorted({name for names in langs for name in names}):
+        phrases = rules.phrases(lang)
+        if phrases is None:
+            continue
+        chosen = [[i for i, name in enumerate(names) if name == lang] for names in langs]
+        for piece, sections in zip(pieces, phrases.find(parts, chosen), strict=True):
+            for found in sections:
+                lines = range(found.first, found.last)
+                _mark(documents, marks, piece, lines, "ai_padding", found.score, found.reasons, found.source)
 
 
 def _target(
@@ -278,13 +300,14 @@ def _mark(
     label: Label,
     score: float,
     reasons: tuple[str, ...],
+    source: str = SOURCE,
 ) -> None:
     for line in lines:
         i = piece.spans[line]
         if i not in marks[piece.document]:
             span = documents[piece.document].spans[i]
             marks[piece.document][i] = replace(
-                span, label=label, score=round(score, 4), source=SOURCE, reasons=reasons, category=""
+                span, label=label, score=round(score, 4), source=source, reasons=reasons, category=""
             )
 
 

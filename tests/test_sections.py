@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from filter import section_features as sf
 from filter.config import Config
 from filter.document import Document, Span
+from filter.rules import load_packs
 from filter.section_model import Evidence, Trees, runs
 from filter.sections import _model, classify_sections, mark_sections
 from filter.segment import segment
@@ -83,14 +84,15 @@ def test_review_lists_what_is_nearly_flagged_and_leaves_the_partition_alone():
     limits = {"en": 2.0, "offers": 3.0}
     bold = replace(_model(), settings=_model().settings | {"threshold": limits, "offer_odds": 3.0, "review": limits})
     shy = replace(bold, settings=bold.settings | {"threshold": {"en": 99.0}, "offer_odds": 99.0})
-    (flagged,) = mark_sections([document], bold)
-    (listed,) = mark_sections([document], shy, review=True)
+    none = load_packs(shipped=False)
+    (flagged,) = mark_sections([document], bold, none)
+    (listed,) = mark_sections([document], shy, none, review=True)
     flags = [span for span in flagged.flagged if span.source == "model:sections"]
     assert flags and flagged.review is None
     assert listed.review == tuple(flags)
     assert not any(span.source == "model:sections" for span in listed.spans)
     # What is flagged need not be looked for again.
-    (both,) = mark_sections([document], bold, review=True)
+    (both,) = mark_sections([document], bold, none, review=True)
     assert both.review == () and both.spans == flagged.spans
 
 
