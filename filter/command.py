@@ -101,7 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _fail(f"{error.filename or 'writing'}: {error.strerror}; no unfinished file is left")
+        out = getattr(options, "out", None)
+        if error.filename is None and (out is None or str(out) == "-"):
+            return _fail(f"standard output: {error.strerror}; what was written to it ends early")
+        return _fail(f"{error.filename or out}: {error.strerror}; no unfinished file is left")
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
@@ -683,17 +686,17 @@ def _run_shards(options: argparse.Namespace, config: Config, folder: Path, repor
         except (KeyboardInterrupt, SystemExit, OSError) as error:
             if is_remote(options.out) or not state.done():
                 raise
-            return _stopped(error, f"{state.done():,} of {state.shards:,} shards are done")
+            return _stopped(error, options.out, f"{state.done():,} of {state.shards:,} shards are done")
     report.finish(writer.summary, options.out)
     return 1 if writer.summary.rejected else 0
 
 
-def _stopped(error: BaseException, how_far: str) -> int:
+def _stopped(error: BaseException, out: str, how_far: str) -> int:
     how_on = f"{how_far}; give the same command again to go on"
     if isinstance(error, KeyboardInterrupt):
         return _fail(f"interrupted; {how_on}", _INTERRUPTED)
     if isinstance(error, OSError):
-        return _fail(f"{error.filename or 'writing'}: {error.strerror}; {how_on}")
+        return _fail(f"{error.filename or out}: {error.strerror}; {how_on}")
     print(f"textsieve: terminated; {how_on}", file=sys.stderr)
     raise error
 

@@ -86,6 +86,12 @@ class Config:
     max_worker_mb: int | None = 4000
 
     def __post_init__(self) -> None:
+        if not isinstance(self.policy, Policy):
+            raise ConfigError(f"policy = {self.policy!r}: use a Policy, or Config.from_mapping, which makes one of it")
+        for name in _LISTS:
+            if isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name} = {getattr(self, name)!r}: use a tuple of such")
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # a list would not go into a cache
         choices_of = {"preset": Preset, "detector": Detector, "extractor": Extractor}
         for name, choices in ((name, get_args(choice)) for name, choice in choices_of.items()):
             if getattr(self, name) not in choices:
@@ -104,9 +110,10 @@ class Config:
         for name in ("languages", "keep_languages", "drop_languages"):
             tags = getattr(self, name)
             wrong = [tag for tag in tags if not isinstance(tag, str) or not _TAG.fullmatch(tag)]
-            if isinstance(tags, str) or wrong:
-                what = tags if isinstance(tags, str) else wrong[0]
-                raise ConfigError(f"{name}: {what!r} is not one; use a list of language tags such as en, pt or zh-Hant")
+            if wrong:
+                raise ConfigError(
+                    f"{name}: {wrong[0]!r} is none; use a list of language tags such as en, pt or zh-Hant"
+                )
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any], where: str = "options") -> Config:

@@ -122,10 +122,10 @@ def _check_size(html: str | bytes, config: Config) -> None:
         size = len(html.encode("utf-8", "surrogatepass"))
     if size > config.max_html_bytes:
         reason = f"HTML of {size:,} bytes is over the limit of {config.max_html_bytes:,}"
-        raise InputError(reason, remedy="raise max_html_bytes, or cut the page")
+        raise InputError(reason, remedy="raise max_html_bytes in the configuration, or cut the page")
     if len(html) > config.max_text_chars:
         reason = f"HTML of {len(html):,} characters is over the limit of {config.max_text_chars:,}"
-        raise InputError(reason, remedy="raise max_text_chars, or cut the page")
+        raise InputError(reason, remedy="raise max_text_chars in the configuration, or cut the page")
 
 
 def _may_take_long(html: str | bytes) -> bool:

@@ -24,6 +24,7 @@ def process(source: str | Record, config: Config = _DEFAULT) -> Document:
 
     Raises:
         InputError: the record cannot be used (too long, or its HTML cannot be parsed).
+        TypeError: the source is neither a str nor a Record.
 
     >>> from filter import process
     >>> document = process("The court met on Monday.\nSubscribe to our newsletter\n")
@@ -45,6 +46,7 @@ def process_many(sources: Iterable[str | Record], config: Config = _DEFAULT, *, 
         jobs: processes to work in, by joblib; the documents are the same whatever their number. -1 for one per core.
 
     Raises:
+        TypeError: sources is a single text, or one of them is neither a str nor a Record.
         joblib.externals.loky.process_executor.TerminatedWorkerError: with several jobs, one of them was killed;
             `textsieve run --jobs` goes on then.
 
@@ -53,6 +55,10 @@ def process_many(sources: Iterable[str | Record], config: Config = _DEFAULT, *, 
     >>> [(document.verdict.keep, document.text) for document in documents]
     [(False, ''), (True, 'The court met on Monday.')]
     """
+    if isinstance(sources, str | bytes | Record):
+        raise TypeError("sources is a single one; put it in a list, or call process")
+    if jobs == 0:
+        raise ValueError("jobs = 0: use 1 or more, or -1 for one per core")
     if jobs != 1:
         yield from _in_parallel(sources, config, jobs)
         return
@@ -79,18 +85,26 @@ def _worked_on(sources: Sequence[str | Record], config: Config) -> list[Document
 
 
 def _chars(source: str | Record) -> int:
-    if isinstance(source, str):
-        return len(source)
-    return len((source.html if source.text is None else source.text) or "")
+    record = _record(source)
+    return len((record.html if record.text is None else record.text) or "")
 
 
 def _prepared(source: str | Record, config: Config) -> Document:
     try:
         return prepare(source, config)
     except InputError as error:
-        record = source if isinstance(source, Record) else Record(text=source)
+        record = _record(source)
         verdict = Verdict(keep=False, reasons=(str(error),))
         return Document("", id=record.id, url=record.url, meta=record.meta, verdict=verdict)
+
+
+def _record(source: object) -> Record:
+    if isinstance(source, Record):
+        return source
+    if isinstance(source, str):
+        return Record(text=source)
+    kind = type(source).__name__
+    raise TypeError(f"{kind} instead of a str or a Record; a page of bytes is Record(html=page)")
 
 
 def prepare(source: str | Record, config: Config) -> Document:
@@ -102,11 +116,10 @@ def prepare(source: str | Record, config: Config) -> Document:
     from .extract import extract
     from .segment import segment
 
-    record = Record(text=source) if isinstance(source, str) else source
-    document = extract(record, config)
+    document = extract(_record(source), config)
     if len(document.text) > config.max_text_chars:
         reason = f"text of {len(document.text):,} characters is over the limit of {config.max_text_chars:,}"
-        raise InputError(reason, remedy="raise max_text_chars, or cut the text")
+        raise InputError(reason, remedy="raise max_text_chars in the configuration, or cut the text")
     return segment(replace(document, policy=config.policy))
 
 

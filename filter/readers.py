@@ -493,6 +493,8 @@ class Reader:
             record, given_id = self.record(fields, f"{_stem(path)}:{number}")
         except InputError as error:
             raw = line.decode("utf-8", "replace").rstrip("\r\n")
+            if path == STDIN and self.kind is None:
+                error.remedy += ", or say --from text"  # that it is JSONL was a guess
             return Rejection(placed(error, path, number), raw if len(raw) <= MAX_RAW_CHARS else None)
         return Item(record, path, number, given_id)
 
@@ -754,7 +756,7 @@ def loads(line: bytes) -> Any:
         return json.loads(decode_text(line))
     except json.JSONDecodeError as error:
         reason = f"not JSON: {error.msg} at character {error.pos + 1}"
-        raise InputError(reason, remedy="write one JSON object on each line, or say --from text") from error
+        raise InputError(reason, remedy="write one JSON object on each line") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"JSON that cannot be read: {error}", remedy="simplify the record") from error
 
@@ -794,7 +796,7 @@ def _json_type(value: Any) -> str:
 
 def _too_long(limit: int, max_chars: int) -> InputError:
     reason = f"over {limit:,} bytes, more than a text of {max_chars:,} characters can take"
-    return InputError(reason, remedy="raise max_text_chars, or cut the text")
+    return InputError(reason, remedy="raise max_text_chars in the configuration, or cut the text")
 
 
 def placed(error: InputError, path: str, line: int | None = None) -> InputError:

@@ -113,11 +113,27 @@ def _restored(paths: list[Path], folder: Path, partial: Path) -> Iterator[Path |
         target = folder / f"{names.take(safe_name(parent))}.txt"
         try:
             text = restore_text([read_record(path, offset) for path, offset in found])
-            with target.open("xb") as file:
-                file.write(text.encode("utf-8"))
+            _write_new(target, text.encode("utf-8"))
         except InputError as error:
             yield InputError(error.reason, path=str(names_of.get(found[0][0], found[0][0])), remedy=error.remedy)
         except FileExistsError:
             yield InputError("exists already", path=str(target), remedy="name another folder with -o")
         else:
             yield target
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that was not there, whole or not at all.
+
+    Raises:
+        FileExistsError: it is there.
+    """
+    with path.open("xb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except BaseException as error:
+            path.unlink()
+            if isinstance(error, OSError):
+                error.filename = str(path)
+            raise

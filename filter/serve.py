@@ -85,7 +85,7 @@ class _Waiting(NamedTuple):
 
 def answer_in_child(lines: Sequence[tuple[bytes, int]], config: Config) -> list[Answer]:
     """Return the answer to each document, given as a line of JSON and its number in the request."""
-    reader = Reader(config.max_text_chars)
+    reader = Reader(config.max_text_chars, "jsonl")
     return [_answer(outcome) for outcome in analyse((reader.parse(line, "-", n) for line, n in lines), config)]
 
 

@@ -585,9 +585,10 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
+        error.filename = str(path)  # the name that was asked for
         raise
     _sync_folder(str(path.parent))
 

@@ -488,7 +488,7 @@ def _record(frame: _Frame, default_id: str, limit: int) -> Record | None:
         return None
     if frame.length > limit or len(data) > limit:
         reason = f"content of over {limit:,} bytes"
-        raise InputError(reason, remedy="raise max_text_chars, or leave the record out")
+        raise InputError(reason, remedy="raise max_text_chars in the configuration, or leave the record out")
     if is_cut_off:
         meta["warc"] = {**headers, "payload": "ends early"}
     identifier = headers.get("WARC-Record-ID", "").strip("<>") or default_id

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -328,7 +329,7 @@ def test_fault_of_the_disk_is_one_line(run, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_bytes(GOOD)
     monkeypatch.setattr(os, "fsync", full)
     code, _, said = run("a.txt")
-    assert (code, said) == (2, ["textsieve: writing: No space left on device; no unfinished file is left"])
+    assert (code, said) == (2, ["textsieve: out: No space left on device; no unfinished file is left"])
     assert not (tmp_path / "out").exists()
 
 
@@ -391,3 +392,12 @@ def test_standard_input_that_is_empty_is_no_file(run, monkeypatch):
     code, rejected, said = run("-")
     assert code == 1 and rejected[0]["reason"] == "nothing came from standard input"
     assert said == ["textsieve: -: nothing came from standard input; check what writes to it"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_full_standard_output_is_said_to_end_early():
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "filter", "schema"]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr == b"textsieve: standard output: No space left on device; what was written to it ends early\n"

@@ -104,3 +104,20 @@ def test_unknown_option_of_a_mapping():
         Config.from_mapping({"language": ["en"]})
     # Nobody may take a command's table for an option.
     assert not set(COMMAND_TABLES) & set(Config.__slots__)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"policy": {"spam": "strip"}}, "use a Policy"),
+        ({"rules": "mine.toml"}, "rules = 'mine.toml': use a tuple"),
+        ({"languages": "en"}, "languages = 'en': use a tuple"),
+    ],
+)
+def test_wrong_type_is_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Config(**options)
+
+
+def test_list_serves_as_a_tuple():
+    assert Config(languages=["en", "es"]) == Config(languages=("en", "es"))

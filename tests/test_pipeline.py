@@ -50,3 +50,28 @@ def test_jobs_read_no_further_than_asked():
     next(documents)
     assert len(read) <= 4
     documents.close()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (LINE, "sources is a single one; put it in a list"),
+        (Record(text=LINE), "sources is a single one"),
+        ([LINE, None], "NoneType instead of a str or a Record"),
+        ([LINE, b"<p>"], r"bytes instead of a str or a Record; a page of bytes is Record\(html=page\)"),
+    ],
+)
+def test_what_is_no_text_is_named(sources, message, jobs):
+    with pytest.raises(TypeError, match=message):
+        list(process_many(sources, jobs=jobs))
+
+
+def test_what_is_no_text_is_named_when_it_is_alone():
+    with pytest.raises(TypeError, match="int instead of a str or a Record"):
+        process(5)
+
+
+def test_jobs_that_make_no_sense():
+    with pytest.raises(ValueError, match="jobs = 0: use 1 or more"):
+        list(process_many([LINE], jobs=0))

@@ -1,4 +1,5 @@
 import json
+import resource
 
 import pytest
 from hypothesis import given, settings
@@ -151,6 +152,18 @@ def test_wrong_file_is_not_complained_of_line_by_line(tmp_path, capsys):
     assert main(["restore", str(path), "-o", str(tmp_path / "back")]) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 22 and said[-2:] == ["textsieve: and 80 more", f"0 restored to {tmp_path / 'back'}, 100 not"]
+
+
+def test_full_disk_leaves_no_half_of_a_file(tmp_path, records, capsys):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))  # it fails as a full disk does
+    try:
+        assert main(["restore", str(tmp_path / "out"), "-o", str(tmp_path / "back")]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    said = capsys.readouterr().err
+    assert said.startswith(f"textsieve: {tmp_path / 'back'}") and said.endswith("; no unfinished file is left\n")
+    assert list((tmp_path / "back").iterdir()) == []
 
 
 def test_folder_without_results(tmp_path):
