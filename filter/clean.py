@@ -43,23 +43,36 @@ MAX_REPEATED_WORDS = 6
 LONG_PROSE_WORDS = 25
 MIN_HEADLINE_WORDS = 5
 MIN_SENTENCE_WORDS = 8
+MIN_STEMS = 2
+STEM_CHARS = 4
+SENTENCE_SCORE = 0.6
+MAX_TRAIL_LINES = 4
+MIN_TRAIL_STEPS = 2
+MAX_LAST_WORDS = 12
 SITE_CAUTION = 1 / 3
 MIN_TOPIC_WORDS = 12
 MIN_TOPIC_LINES = 3
 MAX_DATE_WORDS = 6
 TAG_BLOCK = "rule:structure/tag-block"
+BREADCRUMBS = "rule:structure/breadcrumbs"
 
 BOM = "\ufeff"
 _NUMBER = re.compile(r"\d{1,3}([.,]?\d{1,3})?\s?[kKmM]?$")
+_LONG_WORD = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]{4,}")
+_HANGUL = re.compile(r"[\uac00-\ud7a3]{2,}")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2,}")
 _DASH = re.compile(r"[-–—]+$")
 _AGENCY = re.compile(r"[A-Z][A-Z ./]{1,20}$")
 _TERMINAL = tuple(".!?…。！？؟:;：；\"”»’)')")
 _ITEM = re.compile(r"\s*[,;|·•/،、，]\s*")
+_STEP = re.compile(r"\w(?:\s*[>›→]|\s+»)(?=\s*\w)")
+_TRAIL = re.compile(r"\s*[>›→]\s*|\s+[»/|]\s+")
 _HEADING = re.compile(r"^\s*([^:：]{2,30})\s?[:：]\s*(.+)$", re.DOTALL)
 _DATE = re.compile(
     r"\W*(?:[^\W\d]+\.?,?\s+)?(?:\d{1,2}\W+(?:[^\W\d]+\W+){0,2}|[^\W\d]+\W+\d{1,2}\w{0,2}\W+)(?:\d{1,2}\W+)?(?:19|20)\d\d\W*"
 )
 # Program code, markup and JSON: signs that prose never has side by side. Nothing repeats without bound before a match.
+_QUOTES = frozenset("«‹")
 _CODE_SIGNS = frozenset("=(){}[]<>;:")
 _CODE = re.compile(
     r"""(?xa)
@@ -102,6 +115,7 @@ class _Lines:
     Attributes:
         matches: what rules say, marks: what is decided.
         is_tag_list: whether it is a list of keywords behind its heading.
+        is_trail: whether it is the way through the site that stands above an article.
     """
 
     texts: list[str]
@@ -109,6 +123,7 @@ class _Lines:
     matches: list[Match | None]
     marks: list[Mark | None]
     is_tag_list: list[bool]
+    is_trail: list[bool]
     rules: Rules
     _prose: list[str] | None = None
 
@@ -165,15 +180,18 @@ def mark(documents: Sequence[Document], config: Config) -> list[Document]:
     documents = [_without_byte_order_mark(document) for document in documents]
     texts = [_texts(document) for document in documents]
     every = [text for lines in texts for text in lines]
-    words, headings = words_in_each(every), _headings(every)
-    matches = rules.match([*every, *headings.values()])
-    is_tag_list = [False] * len(every)
-    for i, match in zip(headings, matches[len(every) :], strict=True):
+    words, headings, trails = words_in_each(every), _headings(every), _trails(texts)
+    matches = rules.match([*every, *headings.values(), *trails.values()])
+    is_tag_list, is_trail = [False] * len(every), [False] * len(every)
+    for i, match in zip(headings, matches[len(every) :], strict=False):
         is_tag_list[i] = match is not None and match.rule.source == TAG_BLOCK
+    for i, match in zip(trails, matches[len(every) + len(headings) :], strict=True):
+        from_home = match is not None and match.rule.category == "navigation"
+        is_trail[i] = from_home or len(_STEP.findall(every[i])) >= MIN_TRAIL_STEPS
     marked, at = [], 0
     for document, own in zip(documents, texts, strict=True):
         here = slice(at, at := at + len(own))
-        lines = _Lines(own, words[here], matches[here], [None] * len(own), is_tag_list[here], rules)
+        lines = _Lines(own, words[here], matches[here], [None] * len(own), is_tag_list[here], is_trail[here], rules)
         for step in _STEPS:
             step(lines)
         marked.append(_with_marks(document, lines.marks))
@@ -269,6 +287,36 @@ def _is_list(text: str) -> bool:
     return all(words_in(item) <= MAX_TAG_WORDS + 1 for item in _ITEM.split(text.strip()))
 
 
+def _trails(texts: Sequence[Sequence[str]]) -> dict[int, str]:
+    """Return the number of each line at the head of a document that is parted like `Home > News`, and its first part.
+
+    Lines are numbered through all documents. Below the first prose such a line may be advice: `Settings > Privacy`.
+    """
+    found, at = {}, 0
+    for lines in texts:
+        for i, text in enumerate(lines[:MAX_TRAIL_LINES]):
+            if words_in(text) >= MIN_TOPIC_WORDS and _TRAIL.search(text) is None:
+                break
+            steps = _TRAIL.split(text)
+            # The last step is often the headline: it may go where it is not the only one.
+            if (
+                len(steps) > 1
+                and _QUOTES.isdisjoint(text)
+                and all(words_in(step) <= MAX_TAG_WORDS or step in lines[i + 1 :] for step in steps)
+            ):
+                found[at + i] = steps[0]
+        at += len(lines)
+    return found
+
+
+def _breadcrumbs(lines: _Lines) -> None:
+    for i in range(min(len(lines), MAX_TRAIL_LINES)):
+        if lines.marks[i] is None and lines.is_trail[i]:
+            lines.structural(
+                i, "breadcrumbs", "navigation", 0.9, "The way through the site to this page, above the article."
+            )
+
+
 def _list_below(lines: _Lines, heading: int) -> Iterator[int]:
     below = range(heading + 1, min(len(lines), heading + 1 + MAX_LIST_LINES))
     if (
@@ -327,10 +375,11 @@ def _beside_plea(lines: _Lines, i: int) -> bool:
 def _between(lines: _Lines) -> None:
     """Mark short lines between two hits. A sentence is spared: with half the page cut away, it may be the article's."""
     hits = [i for i in range(len(lines)) if lines.marks[i] is not None]
+    head = _headline(lines.texts, [found.source if found else "" for found in lines.marks])
     for before, after in pairwise(hits):
         gap = range(before + 1, after)
         sides = {lines.category(before), lines.category(after)}
-        if not gap or len(gap) > MAX_BETWEEN_LINES or not sides <= CHROME:
+        if not gap or len(gap) > MAX_BETWEEN_LINES or not sides <= CHROME or head in gap:
             continue
         if all(lines.words[i] <= MAX_BETWEEN_WORDS and not lines.is_sentence(i) for i in gap):
             for i in gap:
@@ -398,6 +447,7 @@ def _interrupts(lines: _Lines, keys: Sequence[str], key: str) -> bool:
 _STEPS = (
     _byte_order_mark,
     _by_rules,
+    _breadcrumbs,
     _tag_lists,
     _counts,
     _datelines,
@@ -435,9 +485,12 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
         spans = list(document.spans)
         by_rule = [span.category if span.source.startswith("rule:") else "" for span in spans]
         limit = stricter if any(span.source.startswith("site:") for span in spans) else usual
+        head = _headline(own, ["" if span.label == "content" else span.source for span in spans])
         for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
             span = spans[i]
-            if span.source == "default" and not is_spared(own[i], first=i == 0):
+            if scores[i] < SENTENCE_SCORE and i and spans[i - 1].label == "content" and _goes_on(own[i - 1], own[i]):
+                continue
+            if span.source == "default" and i != head and not is_spared(own[i], first=i == 0):
                 category, score = _guess(by_rule, i, own[i]), round(float(scores[i]), 4)
                 spans[i] = Span(
                     span.start, span.end, "boilerplate", span.lang, score, "model:lines", category, _LEARNED_REASONS
@@ -451,6 +504,45 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
                 )
         judged.append(replace(document, spans=tuple(spans)))
     return judged
+
+
+def _headline(texts: Sequence[str], sources: Sequence[str]) -> int | None:
+    """Return the number of the line that must be the headline: the first one without a source, which names its mark.
+
+    A short one may as well name a part of the site. It must stand below breadcrumbs, or have words of the article.
+
+    >>> prose = "Brown the butter until it smells of nuts, then stir in the oats."
+    >>> _headline(["Share", "Brown butter cookies", prose], ["rule:en/social", "", ""])
+    1
+    >>> _headline(["Share", "Our newsletters", prose], ["rule:en/social", "", ""]) is None
+    True
+    """
+    first = next((i for i, source in enumerate(sources) if not source), None)
+    if first is None:
+        return None
+    below_trail = first > 0 and sources[first - 1] == BREADCRUMBS
+    if words_in(texts[first]) >= (MIN_STEMS + 1 if below_trail else MIN_HEADLINE_WORDS):
+        return first
+    stems = _stems(texts[first])
+    if len(stems) < MIN_STEMS:
+        return None
+    prose = [text for text, source in zip(texts, sources, strict=True) if not source and text.endswith(_TERMINAL)]
+    below = set().union(*(_stems(text) for text in prose if words_in(text) >= MIN_HEADLINE_WORDS))
+    return first if len(stems & below) >= max(MIN_STEMS, len(stems) / 2) else None
+
+
+def _stems(text: str) -> set[str]:
+    """Return the beginnings of longer words, and pairs of characters where no blanks part the words."""
+    found = {word[:STEM_CHARS] for word in _LONG_WORD.findall(text.casefold())}
+    found |= {word[:2] for word in _HANGUL.findall(text)}
+    return found | {run[at : at + 2] for run in _UNSPACED.findall(text) for at in range(len(run) - 1)}
+
+
+def _goes_on(before: str, text: str) -> bool:
+    """Return whether a line is a short sentence that follows another sentence, as the last line of an article does."""
+    if not text.endswith((".", "。")) or not before.endswith(_TERMINAL):
+        return False
+    return 3 <= words_in(text) <= MAX_LAST_WORDS and words_in(before) >= MIN_HEADLINE_WORDS
 
 
 def is_doubtful(span: Span) -> bool:
