@@ -823,7 +823,7 @@ def _writer(options: argparse.Namespace, folder: Path | None, config: Config) ->
 
 def _explain(options: argparse.Namespace) -> int:
     from .batch import Analysed, analyse
-    from .explain import console_for, legend, render
+    from .explain import console_for, legend, picture, render
     from .shards import write_whole
 
     config = _config(options)
@@ -842,7 +842,7 @@ def _explain(options: argparse.Namespace) -> int:
     if not shown:
         raise UsageError("nothing to show; every input was set aside")
     if is_picture:
-        write_whole(options.svg, console.export_svg(title="textsieve explain").encode())
+        write_whole(options.svg, picture(console).encode())
     return 1 if failed else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -26,6 +27,7 @@ __all__ = [
     "console_for",
     "counts_table",
     "legend",
+    "picture",
     "render",
     "summary_row",
     "summary_table",
@@ -68,6 +70,11 @@ def console_for(width: int | None = None, *, color: bool = True, record: bool = 
     return Console(
         file=file, width=width, color_system=system, force_terminal=record or None, record=record, highlight=False
     )
+
+
+def picture(console: Console) -> str:
+    """Return what a console recorded as SVG, in fonts that are there: rich would have the viewer fetch one."""
+    return re.sub(r"@font-face \{[^}]*\}\s*", "", console.export_svg(title="textsieve explain"))
 
 
 def legend(document: Document) -> Text:

@@ -500,7 +500,7 @@ def openapi() -> dict[str, Any]:
     }
     results = {"type": "object", "required": ["results"], "properties": {"results": {"type": "array", "items": result}}}
     refusals = {
-        "400": "the body is not JSON, or not the gzip it says it is",
+        "400": "the body is not the gzip it says it is, or no array of JSON where several documents are asked for",
         "413": "the body is too large, as it is or unpacked",
         "415": "another kind of body, or packed in another way",
         "429": "too many requests are being worked on; Retry-After says when to ask again",
@@ -508,7 +508,7 @@ def openapi() -> dict[str, Any]:
     }
     refused = {code: _reply(text, _ref("Problem")) for code, text in refusals.items()}
     failed = {
-        "422": _reply("the document cannot be used", _ref("Rejected")),
+        "422": _reply("the document cannot be used, or is no JSON", _ref("Rejected")),
         "500": _reply("the document ended the process that worked on it", _ref("Rejected")),
         "504": _reply("the document took too long", _ref("Rejected")),
     }

@@ -363,7 +363,7 @@ def settings_of(config: Config, reader: Reader, *, removed_text: bool, shard_byt
         "profiles": [_file_digest(name) for name in config.profiles],
         "decisions": [_file_digest(name) for name in config.decisions],
         "removed_text": removed_text,
-        "shard_bytes": shard_bytes,
+        "--shard-mb": shard_bytes / 1e6,
         "kind": reader.kind,
         "fields": asdict(reader.fields),
     }

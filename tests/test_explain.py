@@ -154,6 +154,7 @@ def test_command_draws_a_picture(folder, capsys):
         assert main(["explain", "a.txt", "--svg", name]) == 0
     picture = (folder / "one.svg").read_text(encoding="utf-8")
     assert picture.startswith("<svg") and "boilerplate" in picture
+    assert "url(http" not in picture and picture.count("http") == 2  # its name space, and who drew it
     assert picture == (folder / "two.svg").read_text(encoding="utf-8")
     assert capsys.readouterr().out == ""
 
