@@ -488,7 +488,7 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
         head = _headline(own, ["" if span.label == "content" else span.source for span in spans])
         for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
             span = spans[i]
-            if scores[i] < SENTENCE_SCORE and i and spans[i - 1].label == "content" and _goes_on(own[i - 1], own[i]):
+            if scores[i] < SENTENCE_SCORE and _goes_on(own, spans, i):
                 continue
             if span.source == "default" and i != head and not is_spared(own[i], first=i == 0):
                 category, score = _guess(by_rule, i, own[i]), round(float(scores[i]), 4)
@@ -538,11 +538,19 @@ def _stems(text: str) -> set[str]:
     return found | {run[at : at + 2] for run in _UNSPACED.findall(text) for at in range(len(run) - 1)}
 
 
-def _goes_on(before: str, text: str) -> bool:
-    """Return whether a line is a short sentence that follows another sentence, as the last line of an article does."""
-    if not text.endswith((".", "。")) or not before.endswith(_TERMINAL):
+def _goes_on(texts: Sequence[str], spans: Sequence[Span], i: int) -> bool:
+    """Return whether a line is a short sentence that follows another sentence, as the last line of an article does.
+
+    Up to MAX_BETWEEN_LINES lines that rules know may stand between: pleas are put into articles before their end.
+    """
+    if not texts[i].endswith((".", "。")) or not 3 <= words_in(texts[i]) <= MAX_LAST_WORDS:
         return False
-    return 3 <= words_in(text) <= MAX_LAST_WORDS and words_in(before) >= MIN_HEADLINE_WORDS
+    for j in range(i - 1, max(-1, i - 2 - MAX_BETWEEN_LINES), -1):
+        if spans[j].label == "content":
+            return texts[j].endswith(_TERMINAL) and words_in(texts[j]) >= MIN_HEADLINE_WORDS
+        if spans[j].source == "model:lines":
+            return False
+    return False
 
 
 def is_doubtful(span: Span) -> bool:

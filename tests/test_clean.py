@@ -161,3 +161,26 @@ def test_a_hit_the_model_contradicts_is_left_alone_in_gentle_unless_the_user_wro
 )
 def test_code_is_told_from_what_stands_around_an_article(line, expected):
     assert is_code(line) is expected
+
+
+PROSE = "The council met on Monday evening and voted, after four hours of debate, to close the old bridge to all traffic from the first day of May."
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "kept"),
+    [
+        (f"{PROSE}\nIt opens again in June.", 0.5, [True, True]),
+        (f"{PROSE}\nIt opens again in June.", 0.7, [True, False]),
+        (f"{PROSE}\nAdvertisement\nIt opens again in June.", 0.5, [True, False, True]),
+        (f"{PROSE}\nSee all our stories\nIt opens again in June.", 0.5, [True, False, False]),
+        (f"{PROSE}\nAll stories about bridges", 0.5, [True, False]),
+        (f"Old bridge closes\n{PROSE}", 0.9, [True, True]),
+        (f"All our stories\n{PROSE}", 0.9, [False, True]),
+        (f"Home > Local\nFive lovely ferries\n{PROSE}", 0.9, [False, True, True]),
+        ("버터 귀리 쿠키\n버터를 약한 불에 녹여 갈색이 되면 귀리를 섞는다.", 0.9, [True, False]),
+        ("黄油饼干\n黄油放凉以后慢慢拌入磨碎的饼干。", 0.9, [True, False]),
+    ],
+)
+def test_headlines_and_last_sentences_stay_where_the_model_doubts_them(text, score, kept, monkeypatch) -> None:
+    monkeypatch.setattr("filter.clean.line_scores", lambda texts, known: [np.full(len(own), score) for own in texts])
+    assert [span.label == "content" for span in cleaned(text).spans] == kept
