@@ -163,7 +163,10 @@ def test_code_is_told_from_what_stands_around_an_article(line, expected):
     assert is_code(line) is expected
 
 
-PROSE = "The council met on Monday evening and voted, after four hours of debate, to close the old bridge to all traffic from the first day of May."
+PROSE = (
+    "The council met on Monday and voted, after hours of talk, "
+    "to close the old bridge to all cars and buses as of the end of May."
+)
 
 
 @pytest.mark.parametrize(
