@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import ROOT, shared_dir
+from benchmarks import ROOT, labelled, shared_dir
 from benchmarks.throughput import corpus
 from filter.quality import measures
 
@@ -77,7 +77,7 @@ def theirs(python, texts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--datatrove", default=os.environ.get("TEXTSIEVE_DATATROVE"), metavar="PYTHON")
     parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--write", action="store_true")

@@ -28,7 +28,7 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks import ROOT, shared_dir
+from benchmarks import ROOT, labelled, shared_dir
 from benchmarks.throughput import corpus, pages
 
 WARC_MB = 1000  # unpacked; a file of Common Crawl is of about this size when packed
@@ -234,7 +234,7 @@ def memory(source, out, megabytes, documents, *options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--mb", type=float, default=100, help="size of the input for the comparison; 0: none")
     parser.add_argument("--memory-mb", type=float, default=0, help="size of another input, for the memory of one run")
     parser.add_argument("--html-mb", type=float, default=0, help="size of pages, unpacked, for the same")

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import ROOT, shared_dir
+from benchmarks import ROOT, labelled, shared_dir
 from filter import Config, Document
 from filter.clean import mark
 from filter.lines import line_scores, using
@@ -172,7 +172,7 @@ def draw(points: Sequence[tuple[float, float, float]], rows: Sequence[tuple[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--every", type=int, default=1, help="draw the curve from every Nth page only")
     options = parser.parse_args()
     points = curve(*judged(options.data, options.every))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 from benchmarks.throughput import GROWTH, REPORT, corpus, used
 
 CHARS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
@@ -91,7 +91,7 @@ def section(data, *, quick=False):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--quick", action="store_true", help="without the largest sizes")
     arguments = parser.parse_args()
     tables = section(arguments.data, quick=arguments.quick)

@@ -12,7 +12,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import peers_clean, shared_dir
+from benchmarks import labelled, peers_clean, shared_dir
 from filter import Config, Record
 from filter.clean import clean
 from filter.errors import InputError
@@ -53,11 +53,11 @@ def cleaned(pages: list[str], config: Config) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=shared_dir())
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    pages = pages_of(options.data / "data" / "clean", options.pages)
+    pages = pages_of(options.data / "clean", options.pages)
     runs = {
         f"textsieve, {name}": partial(cleaned, pages, Config(extractor=name)) for name in ("trafilatura", "resiliparse")
     }

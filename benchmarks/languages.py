@@ -24,9 +24,8 @@ import sys
 import time
 from collections import Counter, defaultdict
 from itertools import product
-from pathlib import Path
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 
 CLOSE = (
     ("es", "pt", "gl", "ca"),
@@ -293,7 +292,7 @@ def settings(data):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["speed", "memory", "confusion", "mixes", "settings"])
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--adapter", default="ours", help="for speed: a function of benchmarks.adapters_lang")
     arguments = parser.parse_args()
     if arguments.what == "memory":

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 from benchmarks.profiles import Page, Score, by_host, with_model
 from filter import Config, Document
 from filter.clean import clean, mark
@@ -254,7 +254,7 @@ def learn_lines(options: argparse.Namespace) -> tuple[dict[int, dict[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--lines", type=int, default=200)
     parser.add_argument("--pages", type=int, default=4, help="that must be left to score")
     parser.add_argument("--views", default="trec,rmain,read,full")

@@ -13,11 +13,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 from benchmarks.adapters_classify import DOMAINS, TRAINING, answer
 from filter.section_model import SectionModel
 from filter.training_sections import Example, learn, read_examples, settle
@@ -91,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     rows = ("topic", "generator", "domain", "language")
     parser.add_argument("rows", nargs="*", choices=[[], *rows])
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     arguments = parser.parse_args()
     examples = [e for e in read_examples(arguments.data, TRAINING) if e.lang == "en"]
     real = [e for e in examples if e.is_real and e.domain != "mail"]

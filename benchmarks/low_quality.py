@@ -18,9 +18,8 @@ import lzma
 import random
 import string
 from collections import Counter
-from pathlib import Path
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 from filter.quality import find_flaws
 
 RULES = ("encoding", "unbroken", "symbols", "repeated", "keywords", "gibberish", "copied")
@@ -78,7 +77,7 @@ def ways(rng):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--show", action="store_true", help="print what is flagged in genuine text")
     arguments = parser.parse_args()
     texts, lines, hit_texts, rules = Counter(), Counter(), Counter(), {}

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import labelled, shared_dir
 from filter import Config, Document
 from filter.clean import clean, mark
 from filter.config import Preset
@@ -170,7 +171,7 @@ def speed(groups: dict[tuple[str, str, str], list[Page]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--min-pages", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--losses", type=int, default=0, metavar="N", help="show N of the genuine lines lost")

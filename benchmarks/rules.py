@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 from benchmarks.throughput import corpus
 
 
@@ -26,7 +25,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--documents", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import ROOT, shared_dir
+from benchmarks import ROOT, labelled, shared_dir
 
 # table: (script and arguments, [(name, adapter)])
 TABLES = {
@@ -183,7 +183,9 @@ def show(value):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", choices=[[], *TABLES], default=[])
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data", help="labelled data; scripts in ../eval")
+    parser.add_argument(
+        "--data", type=labelled, default=str(shared_dir() / "data"), help="labelled data; scripts in ../eval"
+    )
     parser.add_argument("--datatrove", metavar="PYTHON", help="that of the environment with datatrove")
     parser.add_argument("--limit", type=int, default=0, help="documents per run, for a quick look")
     parser.add_argument("--only", default="", help="run only the rows whose name holds this")

@@ -28,7 +28,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 from benchmarks.throughput import corpus
 from filter import process_many
 
@@ -91,7 +91,7 @@ def ask(url: str, lines: Sequence[bytes], clients: int, way: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--pairs", type=int, default=5)

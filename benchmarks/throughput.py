@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from benchmarks import ROOT, shared_dir
+from benchmarks import ROOT, labelled, shared_dir
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # one core means one core
@@ -358,7 +358,7 @@ REPORT = ROOT / "docs" / "performance.md"
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--limit", type=int, help="texts, and a tenth as many pages (50 at least), for a quick look")
     parser.add_argument("--datatrove", default=os.environ.get("TEXTSIEVE_DATATROVE"), metavar="PYTHON")
     parser.add_argument("--dolma", default=os.environ.get("TEXTSIEVE_DOLMA"), metavar="PYTHON")

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import labelled
 from filter import Config, Document
 from filter.language import split_languages
 from filter.segment import segment
@@ -200,7 +201,7 @@ def _spoilt(lines: list[str], chance: random.Random) -> tuple[str, list[int]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=labelled)
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--documents", action="store_true")
     options = parser.parse_args()

@@ -107,3 +107,10 @@ def test_importing_and_help_load_nothing_heavy():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["throughput", "rules"])
+def test_benchmark_without_its_data_says_so(name, tmp_path):
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--data", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ran.returncode == 2 and "holds no labelled data, which are not part of this project" in ran.stderr
