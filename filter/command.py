@@ -45,6 +45,7 @@ _FILES, _FOLDERS = {"INPUT", "FILE", "PACK", "PROFILE", "GOLD"}, {"OUT", "DIR"}
 """Placeholders of options whose values a shell can complete."""
 _SIGNALLED = 128
 """What is added to the number of the signal that ended a process."""
+_MAX_PORT = 65_535
 _INTERRUPTED = _SIGNALLED + signal.SIGINT
 _EXIT_CODES = "exit codes: 0 done; 1 some input was set aside; 2 nothing done, the message says why; 130 interrupted"
 
@@ -279,7 +280,7 @@ def _add_options_of_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _add_options_of_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", type=_whole, default=8000, metavar="N", help="default: 8000; 0 for any that is free")
+    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="default: 8000; 0 for any that is free")
     parser.add_argument("--jobs", type=_whole, default=1, metavar="N", help="worker processes (default: 1)")
     parser.add_argument(
         "--max-mb", type=_megabytes, default=64.0, metavar="N", help="size of a request, unpacked (default: 64)"
@@ -298,7 +299,7 @@ def _add_options_of_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_options_of_review(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=_whole, default=0, metavar="N", help="of the page (default: any that is free)")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="of the page (default: any that is free)")
     _add_config_file(parser)
 
 
@@ -359,6 +360,12 @@ def _whole(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
+
+
+def _port(text: str) -> int:
+    if (number := _whole(text)) > _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; they go up to {_MAX_PORT}")
+    return number
 
 
 def _megabytes(text: str) -> float:

@@ -14,6 +14,9 @@ from .writers import DOCUMENTS, Unique, dumps, read_record, read_records, record
 
 __all__ = ["restore", "restore_text"]
 
+_SHOWN_CHARS = 200
+"""Of an id in a message."""
+
 
 def restore_text(records: Sequence[dict[str, Any]]) -> str:
     """Return the text that the records of one document were made from, character for character.
@@ -42,7 +45,8 @@ def _rebuilt(records: Sequence[dict[str, Any]]) -> str:
         for removal in record["removed"]:
             if "text" not in removal:
                 raise InputError(
-                    f"document {parent!r}: the removed text was left out", remedy="run again without --no-removed-text"
+                    f"document {_shortened(parent)!r}: the removed text was left out",
+                    remedy="run again without --no-removed-text",
                 )
             pieces.append((removal["start"], removal["end"], removal["text"]))
     texts: list[str] = []
@@ -56,11 +60,17 @@ def _rebuilt(records: Sequence[dict[str, Any]]) -> str:
             at = end
     text = "".join(texts)
     if at != chars or len(text) != chars:
-        reason = f"document {parent!r}: only {len(text):,} of {chars:,} characters are there"
+        reason = f"document {_shortened(parent)!r}: only {len(text):,} of {chars:,} characters are there"
         raise InputError(reason, remedy="use all records of the run, as they were written")
     if hashlib.sha256(text.encode("utf-8")).hexdigest() != records[0]["parent_sha256"]:
-        raise InputError(f"document {parent!r}: differs from the input", remedy="use the records as they were written")
+        raise InputError(
+            f"document {_shortened(parent)!r}: differs from the input", remedy="use the records as they were written"
+        )
     return text
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
 
 
 def restore(output: Path, folder: Path) -> Iterator[Path | InputError]:

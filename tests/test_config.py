@@ -86,6 +86,7 @@ def test_limits_are_turned_off_with_false(folder, capsys):
         ("[explain]\nwidht = 3", "[explain]: unknown option 'widht'; did you mean 'width'?"),
         ("run = 3", "run is a table; write [run]"),
         ("[serve]\nprot = 80", "[serve]: unknown option 'prot'; did you mean 'port'?"),
+        ("[serve]\nport = 99999", "[serve]: port = 99999: see textsieve serve --help"),
         ("[serve]\nport = -1", "[serve]: port = -1: see textsieve serve --help"),
         ("[review_page]\nexport = 'x'", "[review_page]: unknown option 'export'"),
         ("document_timeout_s = 0", "document_timeout_s = 0: use a number of seconds above 0"),

@@ -146,6 +146,12 @@ def test_file_of_records_can_be_named(tmp_path, records):
     assert path.name == "a.txt"
 
 
+def test_long_id_is_shortened_in_a_message(records):
+    with pytest.raises(InputError, match="document 'x{200}…': only") as error:
+        restore_text([{**records[0], "parent": "x" * 5000, "kept": []}])
+    assert len(str(error.value)) < 400
+
+
 def test_wrong_file_is_not_complained_of_line_by_line(tmp_path, capsys):
     path = tmp_path / "pages.jsonl"
     path.write_text('{"text": "One"}\n' * 100)
