@@ -147,7 +147,7 @@ def test_file_of_records_can_be_named(tmp_path, records):
 
 
 def test_long_id_is_shortened_in_a_message(records):
-    with pytest.raises(InputError, match="document 'x{200}…': only") as error:
+    with pytest.raises(InputError, match=r"document 'x{200}…': only") as error:
         restore_text([{**records[0], "parent": "x" * 5000, "kept": []}])
     assert len(str(error.value)) < 400
 
