@@ -413,8 +413,10 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--decisions", action="append", default=[], metavar="FILE", help="what people decided, from textsieve review"
     )
-    group.add_argument("--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk")
-    group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages")
+    group.add_argument(
+        "--preset", choices=get_args(Preset), help="how much genuine text the cleaner may risk (default: balanced)"
+    )
+    group.add_argument("--detector", choices=get_args(Detector), help="what identifies languages (default: mixture)")
     for option, text in (
         ("--languages", "the only languages there can be, for example en,es"),
         ("--keep-language", "drop the parts in other languages"),

@@ -33,7 +33,9 @@ def read_csv(
     file: Any, piece: Piece, delimiter: str, max_bytes: int, to_item: ToItem[Item]
 ) -> Iterator[Item | Rejection]:
     """Yield the rows of a CSV file as records; as `read_rows`, with what `to_item` makes of each."""
+    is_empty = True
     for row in read_rows(file, piece.path, delimiter, max_bytes):
+        is_empty = False
         if isinstance(row, InputError):
             yield Rejection(row)
             continue
@@ -42,6 +44,9 @@ def read_csv(
             yield to_item(cells, number)
         except InputError as error:
             yield Rejection(placed(error, piece.path, number))
+    if is_empty:
+        reason = "no rows below the first one, which names the columns"
+        yield Rejection(InputError(reason, path=piece.path, remedy="put the names above the rows, or remove the file"))
 
 
 def read_rows(
@@ -120,6 +125,9 @@ class _Lines:
 
 def _header(cells: list[str]) -> list[str]:
     columns = [cell.strip() for cell in cells]
+    if len(columns) == 1 and (mark := next((mark for mark in ";\t|," if mark in columns[0]), "")):
+        remedy = "part cells by commas in .csv, and by tabs in .tsv"
+        raise InputError(f"cells that are parted by {mark!r}: {columns[0]!r}", remedy=remedy)
     for column in columns:
         if columns.count(column) > 1:
             raise InputError(f"two columns are called {column!r}", remedy="name each column once, in the first row")

@@ -74,6 +74,8 @@ TEMPORARY = ".textsieve-"
 
 _MAX_NAME_BYTES = 150  # leaves room for a number, the language and the ending below the 255 of most file systems
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_NO_CHARACTER = "\ufffd"
 _SCORE_DIGITS = 4
 
 
@@ -133,7 +135,8 @@ def safe_name(name: str) -> str:
 def dumps(value: Mapping[str, Any]) -> bytes:
     r"""Return a JSON object as one line of UTF-8, whatever the input's own fields hold.
 
-    NaN and infinities, which JSON does not have, become null.
+    NaN and infinities, which JSON does not have, become null. Halves of surrogate pairs become U+FFFD: strict readers
+    refuse a whole file for one.
 
     >>> dumps({"a": "año", "big": 2**70, "nan": float("nan")})
     b'{"a":"a\xc3\xb1o","big":1180591620717411303424,"nan":null}\n'
@@ -147,10 +150,7 @@ def dumps(value: Mapping[str, Any]) -> bytes:
         pass
     try:
         text = json.dumps(_without_nan(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return f"{text}\n".encode()
-    except UnicodeEncodeError:
-        text = json.dumps(_without_nan(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-        return f"{text}\n".encode()
+        return f"{_HALF_PAIR.sub(_NO_CHARACTER, text)}\n".encode()
     except RecursionError as error:
         raise InputError("the record's own fields are nested too deeply", remedy="simplify the record") from error
 

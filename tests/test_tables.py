@@ -61,6 +61,8 @@ def test_bad_rows_are_set_aside_and_the_others_are_read(tmp_path, row, reason):
     ("data", "reason"),
     [
         pytest.param(b"", "the file is empty", id="nothing"),
+        pytest.param(b"id,text\n", "no rows below the first one", id="nothing but a header"),
+        pytest.param(b"id;text\n1;One\n", "cells that are parted by ';': 'id;text'", id="semicolons"),
         pytest.param(b"a,a\n1,2\n", "two columns are called 'a'", id="same name twice"),
         pytest.param(b"text\xf1\nOne\n", "not UTF-8", id="header in Latin 1"),
     ],
