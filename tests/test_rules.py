@@ -48,18 +48,18 @@ def phrases() -> list[dict[str, str]]:
 
 
 def test_every_hit_is_found_and_every_miss_spared() -> None:
-    assert check(load_packs()) == []
+    assert check(load_packs(every=True)) == []
 
 
 def test_every_shipped_rule_is_proved() -> None:
-    thin = [rule.where for rule in load_packs().rules if len(rule.hits) < 3 or len(rule.misses) < 2]
+    thin = [rule.where for rule in load_packs(every=True).rules if len(rule.hits) < 3 or len(rule.misses) < 2]
     assert thin == []
 
 
 def test_every_shipped_pattern_compiles() -> None:
     options = re2.Options()
     options.log_errors = False
-    for pattern in load_packs()._patterns:
+    for pattern in load_packs(every=True)._patterns:
         re2.compile(pattern, options)
 
 
