@@ -754,18 +754,9 @@ def first_features(lines: Lines, evidence: Floats, odds: Floats) -> npt.NDArray[
         odds: the log odds of each line that follow from the evidence.
     """
     words = np.maximum(lines.words, 1.0)
-    index = np.arange(len(lines))
-    low, high = lines.starts[lines.document], lines.starts[lines.document + 1]
     columns = [lines.words, *(column / np.sqrt(words) for column in evidence.T), odds, odds / words]
     columns += [_beside(odds, lines, distance) for distance in (1, -1, 2, -2, 3, -3)]
-    total_odds, total_words = running(odds), running(lines.words)
-    for window in (2, 4, 8):
-        for start, stop in (
-            (np.maximum(low, index - window), index),
-            (index + 1, np.minimum(high, index + window + 1)),
-        ):
-            around = np.maximum(8.0, total_words[stop] - total_words[start])
-            columns.append((total_odds[stop] - total_odds[start]) / around)
+    columns += _around(odds, lines, (2, 4, 8))
     all_words = _per_document(lines.words, lines)
     elsewhere = np.maximum(1.0, all_words - lines.words)
     columns.append((_per_document(odds, lines) - odds) / np.maximum(8.0, elsewhere))
@@ -854,6 +845,22 @@ def _beside(values: Floats, lines: Lines, distance: int) -> Floats:
         out[:distance] = values[-distance:]
         out[:distance][lines.document[:distance] != lines.document[-distance:]] = np.nan
     return out
+
+
+def _around(odds: Floats, lines: Lines, windows: Sequence[int]) -> list[Floats]:
+    """Return, for each window of so many lines, the odds per word of those before each line and of those after."""
+    index = np.arange(len(lines))
+    low, high = lines.starts[lines.document], lines.starts[lines.document + 1]
+    total_odds, total_words = running(odds), running(lines.words)
+    columns = []
+    for window in windows:
+        for start, stop in (
+            (np.maximum(low, index - window), index),
+            (index + 1, np.minimum(high, index + window + 1)),
+        ):
+            around = np.maximum(8.0, total_words[stop] - total_words[start])
+            columns.append((total_odds[stop] - total_odds[start]) / around)
+    return columns
 
 
 def _per_document(values: Floats, lines: Lines) -> Floats:
@@ -957,7 +964,7 @@ def header_lines(lines: Lines) -> Flags:
 
 
 def offer_features(lines: Lines, evidence: Floats, odds: Floats) -> npt.NDArray[np.float32]:
-    """Return one row per line for the spam model: evidence, neighbours, cues, marks and style."""
+    """Return one row per line for the spam model: evidence, the lines around, cues, marks, style."""
     tokens = lines.tokens
     words = np.maximum(lines.words, 1.0)
     at, which = ranges(lines.first, lines.last)
@@ -968,6 +975,10 @@ def offer_features(lines: Lines, evidence: Floats, odds: Floats) -> npt.NDArray[
     columns = [lines.words, *(column / np.sqrt(words) for column in evidence.T), odds / words, types / words]
     columns += [_beside(odds / words, lines, distance) for distance in (1, -1, 2, -2)]
     columns += [_beside(cues[:, 0], lines, distance) for distance in (1, -1)]
+    columns += _around(odds, lines, (4, 12))
+    columns += [_per_document(column, lines) - column for column in cues.T]
+    header = header_lines(lines)
+    columns += [header, _per_document(header, lines)]
     return np.column_stack(
         [*columns, cues / words[:, None], marks.reshape(len(lines), -1) / words[:, None], line_style(lines)]
     ).astype(np.float32)

@@ -388,7 +388,6 @@ class SectionModel:
         """Return `(document, first line, last line, log odds)` of each offer section."""
         cues = offer_cues(lines)
         words, cued = sf.running(lines.words), sf.running(cues)
-        scores = scores - self.settings["header_odds"] * sf.header_lines(lines)
         weighed = sf.running(scores * lines.words)
         shifted = (scores + self.settings["offer_bias"]).tolist()
         found = []
@@ -471,9 +470,13 @@ class SectionModel:
         if not len(sure):
             return a, b
         first, last = a + int(sure[0]), a + int(sure[-1]) + 1
-        # A headline is too short to be sure of, and goes with what it heads.
-        if first > a and headings[first - 1]:
-            first -= 1
+        # A headline is too short to be sure of, and goes with what it heads. Outside the run it must look like one:
+        # alone among longer lines, and not plainly genuine.
+        heading_odds = self.settings.get("heading_odds", np.inf)
+        if first > a:
+            first -= int(headings[first - 1])
+        elif a and a not in borders and headings[a - 1] and scores[a - 1] >= heading_odds:
+            first -= int(a < 2 or a - 1 in borders or not headings[a - 2])
         return (a if a in borders else first), (b if b in borders else last)
 
 

@@ -53,12 +53,10 @@ MAX_CROSS_ROWS = 40_000
 """Cross-fitting learns from this many lines; the model itself from all."""
 JUDGE_BAGS, JUDGE_FEATURES = 4, 0.2
 """The judge is the mean of so many runs, in each of which a split sees this share of the numbers."""
-MAX_OFFER_ROWS, MAX_CROSS_OFFER_ROWS = 40_000, 20_000
-"""The same for the spam model."""
 FILLER, RETOLD, MAIL = "padding", "retold", "SpamAssassin"
 WEB_SOURCES = ("zyte", "fundus", "wcxb")
 ONE_LANGUAGE = {"mono": "NTREX-128", "mono_wide": "NTREX-128", "mono_udhr": "UDHR"}
-FILLER_WEIGHT = 4.0
+FILLER_WEIGHT, RETOLD_WEIGHT = 4.0, 4.0
 HOSTS_PER_FILLER = 3
 SETTINGS: dict[str, float] = {
     "look_odds": -1.0,
@@ -68,7 +66,6 @@ SETTINGS: dict[str, float] = {
     "trim_odds": 2.0,
     "min_words": 40,
     "look_offer_words": 30.0,
-    "header_odds": 3.0,
     "offer_cost": 1.0,
     "offer_bias": 1.0,
     "min_offer_words": 15,
@@ -290,6 +287,10 @@ def _padded(examples: Sequence[Example], folder: Path, *, for_spam: bool) -> Ite
     for e in examples:
         if e.is_real and e.is_genuine and (name := text_id(e.text)) in wanted:
             retold.setdefault(name, []).append(e)
+    offers: dict[int, list[str]] = {}
+    for row in rows:
+        if row.get("label") == "spam":
+            offers.setdefault(fold_of(row["text"], 20), []).append(row["text"])
     used: Counter[int] = Counter()
     for number, row in enumerate(rows):
         label = row.get("label", "ai_padding")
@@ -297,8 +298,9 @@ def _padded(examples: Sequence[Example], folder: Path, *, for_spam: bool) -> Ite
             yield from (_behind(example, row["text"]) for example in retold.get(row["of"], ()))
             continue
         # A filler and all its hosts are in one bucket, so that it is never learned and measured on.
-        available = hosts[fold_of(row["text"], 20)] if fold_of(row["text"], 20) in hosts else hosts[min(hosts)]
-        for _ in range(HOSTS_PER_FILLER if label == "ai_padding" else 2):
+        bucket = fold_of(row["text"], 20)
+        available = hosts[bucket] if bucket in hosts else hosts[min(hosts)]
+        for copy in range(HOSTS_PER_FILLER if label == "ai_padding" else 2):
             host = available[used[available[0].bucket] % len(available)]
             used[available[0].bucket] += 1
             filler = _fill(row["text"], host.text)
@@ -309,6 +311,9 @@ def _padded(examples: Sequence[Example], folder: Path, *, for_spam: bool) -> Ite
             # In six of ten it stands at the end.
             cut = len(lines) if (number + used[host.bucket]) % 10 < 6 else 1 + fold_of(host.text, len(lines))
             pieces = [("\n".join(lines[:cut]), "human"), (filler, label)]
+            if label == "human" and copy and bucket in offers:
+                # A genuine line about loans is no offer because one stands beside it.
+                pieces.append((_fill(offers[bucket][number % len(offers[bucket])], host.text), "spam"))
             if lines[cut:]:
                 pieces.append(("\n".join(lines[cut:]), "human"))
             yield _laid_out(guest, pieces)
@@ -354,8 +359,8 @@ class Corpus:
 
     def weights(self, documents: Ints) -> Floats:
         """Return the importance of each of some documents: written filler is rare here and common in the world."""
-        is_filler = np.array([example.generator in (FILLER, RETOLD) for example in self.examples])
-        return np.where(is_filler[documents], FILLER_WEIGHT, 1.0)
+        weights = {FILLER: FILLER_WEIGHT, RETOLD: RETOLD_WEIGHT}
+        return np.array([weights.get(example.generator, 1.0) for example in self.examples])[documents]
 
 
 def corpus(examples: list[Example]) -> Corpus:
@@ -631,15 +636,14 @@ def _reliability(odds: Floats, right: Ints, curve: tuple[list[float], list[float
 
 MAX_SECTION_SHARE = 0.0025
 MAX_DOCUMENT_SHARE = 0.006
-MAX_SOURCE_SHARE = 0.012
+MAX_SOURCE_SHARE = 0.015
+"""Rounded to whole documents: of a source with 60, one may be flagged."""
 _MIN_SOURCE_DOCUMENTS = 60
 
-MARGIN = 0.2
 FEW_SECTIONS = 2000
-FEW_MARGIN = 1.5
-"""Log odds added to a threshold: one chosen on the sections at hand comes out too low for sources it has not seen, the
-more so the fewer they are. Chosen on five folds by story that no threshold had seen. That of offers needs none: the
-genuine mail it is set on is the likeliest of all text to be taken for spam."""
+FEW_MARGIN = 1.7
+"""Log odds added to the threshold of a language with few genuine sections: one chosen on so few comes out too low for
+sources it has not seen."""
 
 
 def _threshold(learned: Learned, lang: str) -> tuple[float, dict[str, float]]:
@@ -647,15 +651,15 @@ def _threshold(learned: Learned, lang: str) -> tuple[float, dict[str, float]]:
     best = 99.0
     for limit in np.arange(0.0, 9.01, 0.1):
         rates = flag_rates(learned, lang, float(limit))
-        worst = max(
-            (share for name, (share, count) in rates["sources"].items() if count >= _MIN_SOURCE_DOCUMENTS), default=0.0
-        )
-        margin = MARGIN + FEW_MARGIN * (rates["sections"] < FEW_SECTIONS)
-        best = round(float(limit) + margin, 2)
+        best = round(float(limit) + FEW_MARGIN * (rates["sections"] < FEW_SECTIONS), 2)
         if (
             rates["documents"] <= MAX_DOCUMENT_SHARE
             and rates["genuine"] <= MAX_SECTION_SHARE
-            and worst <= MAX_SOURCE_SHARE
+            and all(
+                round(share * count) <= round(MAX_SOURCE_SHARE * count)
+                for share, count in rates["sources"].values()
+                if count >= _MIN_SOURCE_DOCUMENTS
+            )
         ):
             break
     rates = flag_rates(learned, lang, best)
@@ -794,8 +798,6 @@ def learn_offers(examples: Sequence[Example], *, log: Any = None) -> tuple[Evide
         rounds=80,
         depth=5,
         rate=0.15,
-        most=MAX_OFFER_ROWS,
-        most_cross=MAX_CROSS_OFFER_ROWS,
     )
     if log:
         log("offers")
@@ -1041,8 +1043,9 @@ Finds machine-written filler and spam among the lines of an article. It labels a
    and what it adds in names and numbers.
 
 Where in the document a section stands is never looked at. Spam has an additive model and a line model of its
-own; the line model is asked only where the words of a line weigh enough, and the header of an e-mail (two fields
-such as "From:" or more) counts against it, for headers hold addresses and numbers in genuine letters too.
+own; the line model is asked only where the words of a line weigh enough. It sees the lines around and the links,
+prices and evidence of the rest of the document, for a letter betrays itself as a whole, and whether a line holds the
+header of an e-mail (two fields such as "From:" or more), where addresses and numbers mean nothing.
 
 ## For and not for
 
@@ -1074,9 +1077,9 @@ State of the Union, zyte and fundus each wholly in one). Sections count as flagg
 {scores}
 
 Thresholds on the judge's log odds: {thresholds}; spam {offer_odds}. They are the lowest at which at most 0.25 %
-of genuine sections, 0.6 % of genuine documents, and 1.2 % of those of any one source with 60 documents or more
-are flagged, and a margin: 0.2 (1.5 more for languages with under 2,000 genuine sections; none for spam), for a
-threshold chosen on the sections at hand came out too low on stories it had not seen.
+of genuine sections, 0.6 % of genuine documents, and 1.5 % of those of any one source with 60 documents or more (to
+the nearest document) are flagged; in languages with under 2,000 genuine sections 1.7 is added, for a threshold
+chosen on few sections came out too low on stories it had not seen. For spam it is 0.1 % of genuine sections.
 
 ## Calibration
 
@@ -1091,9 +1094,10 @@ What the score promises against what was right, on validation; mean difference {
 ## Known weak points
 
 Bulgarian and Russian rest on one source each, and their thresholds on few genuine documents: hardly any is found
-there. Generators of 2023 and before wrote most of the English training text; what a generator not learned from wrote
-is found less often, stories that a model continued, rather than retold, and sections on another subject than their
-document about half as often as retellings. Advertising that comes as a letter (unsolicited e-mail) is mostly missed;
-genuine letters that ask for money, and forums full of links, are the likeliest to be taken for spam. Spam lines that
-the cleaner took for boilerplate are not looked at.
+there. Generators of 2023 and before wrote most of the filler learned from in English; 400 answers of a chat
+assistant of today stand beside it. What a generator not learned from wrote is found less often, stories that a model
+continued, rather than retold, and sections on another subject than their document about half as often as
+retellings. Advertising that comes as a letter, and comments that ask for visits to a channel, are missed in three of
+ten sections; genuine letters that ask for money, and forums full of links, are the likeliest to be taken for spam.
+Spam lines that the cleaner took for boilerplate are not looked at.
 """

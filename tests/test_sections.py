@@ -247,6 +247,27 @@ def test_a_retelling_stands_behind_what_it_retells_and_is_never_measured_on(tmp_
     assert (made.topic, made.bucket, made.is_real) == ("pools", host.bucket, False)
 
 
+@pytest.mark.parametrize("row", ["topic", "generator", "domain"])
+def test_what_learned_from_a_retelling_never_judges_the_story(row):
+    from benchmarks.left_out import splits
+    from filter.training_sections import RETOLD, Example, _behind
+
+    text = "The pool is closed."
+    told = [
+        Example(text, ((0, len(text), "human"),), "en", f"story {number}", "l2r", domain, "human")
+        for number, domain in enumerate(["news", "fiction", "Business", "OnlineContent"] * 10)
+    ]
+    retold = [_behind(example, "In a surprising move, it closed.") for example in told]
+    assert {example.generator for example in retold} == {RETOLD}
+    judged = set()
+    for _, is_seen, is_held in splits(row):
+        learned = {example.topic for example in retold if is_seen(example)}
+        held = {example.topic for example in told if is_held(example)}
+        assert learned and held and not learned & held
+        judged |= held
+    assert len(judged) == len(told)
+
+
 def test_evidence_survives_storing():
     table = np.zeros((1 << sf.BITS) + 1, dtype=np.float32)
     table[[3, 77]] = [0.5, -1.25]
