@@ -451,6 +451,7 @@ class SectionModel:
         odds = (scores + bias).tolist()
         words = sf.running(lines.words)
         headings = (lines.words <= MAX_HEADING_WORDS) & lines.tokens.is_word[lines.last - 1]
+        titles = headings & self._in_title_case(lines)
         found = []
         for document, marks in enumerate(borders):
             start, stop = int(lines.starts[document]), int(lines.starts[document + 1])
@@ -460,23 +461,30 @@ class SectionModel:
                     costs[line] = 0.0
             for a, b in runs(odds[start:stop], costs):
                 if words[start + b] - words[start + a] >= self.settings["min_words"]:
-                    a, b = self._trim(scores[start:stop], headings[start:stop], a, b, marks)
+                    a, b = self._trim(scores[start:stop], headings[start:stop], titles[start:stop], a, b, marks)
                     found.append((document, start + a, start + b))
         return found
 
-    def _trim(self, scores: Floats, headings: Array, a: int, b: int, borders: Sequence[int]) -> tuple[int, int]:
+    @staticmethod
+    def _in_title_case(lines: Lines) -> sf.Flags:
+        """Say of each line whether it has three words or more, of which all but function words have a capital."""
+        tokens = lines.tokens
+        small = sf.running(tokens.is_word & ~tokens.is_capital & ~tokens.is_number & (tokens.function < 0))
+        return (small[lines.last] == small[lines.first]) & (lines.words >= 3)
+
+    def _trim(
+        self, scores: Floats, headings: Array, titles: Array, a: int, b: int, borders: Sequence[int]
+    ) -> tuple[int, int]:
         """Return a run without the doubtful lines at its ends, except where something else marks the end."""
         sure = np.flatnonzero(scores[a:b] >= self.settings["trim_odds"])
         if not len(sure):
             return a, b
         first, last = a + int(sure[0]), a + int(sure[-1]) + 1
-        # A headline is too short to be sure of, and goes with what it heads. Outside the run it must look like one:
-        # alone among longer lines, and not plainly genuine.
-        heading_odds = self.settings.get("heading_odds", np.inf)
+        # A headline is too short to be sure of, and goes with what it heads. Outside the run it must look like one.
         if first > a:
             first -= int(headings[first - 1])
-        elif a and a not in borders and headings[a - 1] and scores[a - 1] >= heading_odds:
-            first -= int(a < 2 or a - 1 in borders or not headings[a - 2])
+        elif a and a not in borders and titles[a - 1] and not (a > 1 and headings[a - 2]):
+            first -= int(scores[a - 1] >= self.settings["title_odds"])
         return (a if a in borders else first), (b if b in borders else last)
 
 

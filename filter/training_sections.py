@@ -56,14 +56,15 @@ JUDGE_BAGS, JUDGE_FEATURES = 4, 0.2
 FILLER, RETOLD, MAIL = "padding", "retold", "SpamAssassin"
 WEB_SOURCES = ("zyte", "fundus", "wcxb")
 ONE_LANGUAGE = {"mono": "NTREX-128", "mono_wide": "NTREX-128", "mono_udhr": "UDHR"}
-FILLER_WEIGHT, RETOLD_WEIGHT = 4.0, 4.0
+FILLER_WEIGHT, RETOLD_WEIGHT = 4.0, 2.0
 HOSTS_PER_FILLER = 3
 SETTINGS: dict[str, float] = {
     "look_odds": -1.0,
     "look_words": 30,
-    "border_cost": 3.0,
+    "border_cost": 2.0,
     "line_bias": 0.0,
     "trim_odds": 2.0,
+    "title_odds": -3.0,
     "min_words": 40,
     "look_offer_words": 30.0,
     "offer_cost": 1.0,
