@@ -388,6 +388,7 @@ class SectionModel:
         """Return `(document, first line, last line, log odds)` of each offer section."""
         cues = offer_cues(lines)
         words, cued = sf.running(lines.words), sf.running(cues)
+        scores = scores - self.settings["header_odds"] * sf.header_lines(lines)
         weighed = sf.running(scores * lines.words)
         shifted = (scores + self.settings["offer_bias"]).tolist()
         found = []

@@ -67,8 +67,9 @@ SETTINGS: dict[str, float] = {
     "title_odds": -3.0,
     "min_words": 40,
     "look_offer_words": 30.0,
+    "header_odds": 1.5,
     "offer_cost": 1.0,
-    "offer_bias": 1.0,
+    "offer_bias": 0.0,
     "min_offer_words": 15,
 }
 _SOURCE_BUCKETS = {
@@ -1045,8 +1046,8 @@ Finds machine-written filler and spam among the lines of an article. It labels a
 
 Where in the document a section stands is never looked at. Spam has an additive model and a line model of its
 own; the line model is asked only where the words of a line weigh enough. It sees the lines around and the links,
-prices and evidence of the rest of the document, for a letter betrays itself as a whole, and whether a line holds the
-header of an e-mail (two fields such as "From:" or more), where addresses and numbers mean nothing.
+prices and evidence of the rest of the document, for a letter betrays itself as a whole. The header of an e-mail (two
+fields such as "From:" or more) counts against it, for addresses and numbers in it mean nothing.
 
 ## For and not for
 
