@@ -471,7 +471,8 @@ class SectionModel:
         """Say of each line whether it has three words or more, of which all but function words have a capital."""
         tokens = lines.tokens
         small = sf.running(tokens.is_word & ~tokens.is_capital & ~tokens.is_number & (tokens.function < 0))
-        return (small[lines.last] == small[lines.first]) & (lines.words >= 3)
+        in_title_case: sf.Flags = (small[lines.last] == small[lines.first]) & (lines.words >= 3)
+        return in_title_case
 
     def _trim(
         self, scores: Floats, headings: Array, titles: Array, a: int, b: int, borders: Sequence[int]
