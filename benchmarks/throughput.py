@@ -344,9 +344,9 @@ Pages of six collections. trafilatura only extracts; it is what textsieve uses f
 
 {page_stages}
 
-trafilatura is asked for less here than by itself (no comments, one tree for all), which is why reading a page twice more
-costs so little. With resiliparse, half of the time goes into reading the page's tree in Python and judging its blocks,
-a third into the text.
+trafilatura is asked for less here than by itself (no comments, one tree for all), which is why reading a page twice
+more costs so little. With resiliparse, half of the time goes into reading the page's tree in Python and judging its
+blocks, a third into the text.
 
 ## What holds it back
 
