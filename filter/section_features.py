@@ -977,8 +977,6 @@ def offer_features(lines: Lines, evidence: Floats, odds: Floats) -> npt.NDArray[
     columns += [_beside(cues[:, 0], lines, distance) for distance in (1, -1)]
     columns += _around(odds, lines, (4, 12))
     columns += [_per_document(column, lines) - column for column in cues.T]
-    header = header_lines(lines).astype(np.float64)
-    columns += [header, _per_document(header, lines)]
     return np.column_stack(
         [*columns, cues / words[:, None], marks.reshape(len(lines), -1) / words[:, None], line_style(lines)]
     ).astype(np.float32)

@@ -67,7 +67,7 @@ SETTINGS: dict[str, float] = {
     "title_odds": -3.0,
     "min_words": 40,
     "look_offer_words": 30.0,
-    "header_odds": 1.5,
+    "header_odds": 3.0,
     "offer_cost": 1.0,
     "offer_bias": 0.0,
     "min_offer_words": 15,
