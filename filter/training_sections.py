@@ -1099,7 +1099,8 @@ Bulgarian and Russian rest on one source each, and their thresholds on few genui
 there. Generators of 2023 and before wrote most of the filler learned from in English; 400 answers of a chat
 assistant of today stand beside it. What a generator not learned from wrote is found less often, stories that a model
 continued, rather than retold, and sections on another subject than their document about half as often as
-retellings. Of advertising that comes as a letter four sections in ten are missed, of comments that ask for visits to
-a channel three; genuine letters that ask for money, and forums full of links, are the likeliest to be taken for spam.
+retellings. Of advertising that comes as a letter half of the sections are missed, of comments that ask for visits to
+a channel nearly as many; genuine letters that ask for money, mail of kinds not learned from (a document in fifteen of
+MASC, where none of it was) and forums full of links are the likeliest to be taken for spam.
 Spam lines that the cleaner took for boilerplate are not looked at.
 """
