@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
 
-from benchmarks import shared_dir
+from benchmarks import labelled, shared_dir
 from benchmarks.adapters_classify import cv
 from filter.training import data_folder, read_jsonl
 
@@ -32,7 +31,7 @@ def kind_of(source: str, label: str, text: str) -> str:
 def main() -> None:
     """Judge the documents and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     folder = data_folder(parser.parse_args().data, "classify")
     sections, found, documents, marked = (Counter[str]() for _ in range(4))
     for name in ("dev.jsonl.gz", "dev_human.jsonl.gz"):

@@ -13,9 +13,7 @@ first tried is in tests/cases/filler.md. Languages without a pack count among th
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import lzma
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,11 +21,12 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import ROOT, shared_dir
+from benchmarks import ROOT, labelled, shared_dir
 from filter.batches import batches
 from filter.padding import Found
 from filter.rules import load_packs
 from filter.sections import BATCH_CHARS
+from filter.training import read_jsonl
 
 CASES = ROOT / "tests" / "cases" / "filler.jsonl"
 MONO = ("mono", "mono_wide", "mono_udhr", "block", "alternate")
@@ -44,29 +43,23 @@ class Text(NamedTuple):
 def genuine(data: Path) -> Iterator[Text]:
     for name in ("dev_human", "dev"):
         seen: set[str] = set()
-        for row in documents(data / "classify" / f"{name}.jsonl.gz"):
+        for row in read_jsonl(data / "classify" / f"{name}.jsonl.gz"):
             for span in row["spans"]:
                 text = row["text"][span["start"] : span["end"]]
                 if span["label"] == "human" and text not in seen:
                     seen.add(text)
                     yield Text(f"classify/{name} {row['source']}", row["lang"], text.split("\n"))
-    for row in map(json.loads, (data / "lang" / "dev.jsonl").open(encoding="utf-8")):
+    for row in read_jsonl(data / "lang" / "dev.jsonl"):
         if row["kind"] in MONO:
             for lang in sorted({span["lang"] for span in row["spans"]}):
                 own = [row["text"][span["start"] : span["end"]] for span in row["spans"] if span["lang"] == lang]
                 yield Text(f"lang {row['kind']}", lang, "\n".join(own).split("\n"))
     for path in sorted((data / "clean").glob("lines.*.jsonl.xz")):
-        with lzma.open(path, "rt", encoding="utf-8") as rows:
-            for row in map(json.loads, rows):
-                if row["view"] == "trec":
-                    lines = [line["text"] for line in row["lines"] if not line["label"] and not line.get("ignore")]
-                    lang = (row["lang"] or "en").split("-")[0]
-                    yield Text(f"clean {row['source']}", lang, lines)
-
-
-def documents(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as rows:
-        yield from map(json.loads, rows)
+        for row in read_jsonl(path):
+            if row["view"] == "trec":
+                lines = [line["text"] for line in row["lines"] if not line["label"] and not line.get("ignore")]
+                lang = (row["lang"] or "en").split("-")[0]
+                yield Text(f"clean {row['source']}", lang, lines)
 
 
 def sections(lang: str, lines: Sequence[str]) -> list[Found]:
@@ -118,7 +111,7 @@ def false_alarms(data: Path, show: bool) -> dict[str, Any]:
 def found_padding(data: Path) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     hits: Counter[str] = Counter()
-    for row in documents(data / "classify" / "dev.jsonl.gz"):
+    for row in read_jsonl(data / "classify" / "dev.jsonl.gz"):
         lines = row["text"].split("\n")
         starts = [0, *accumulate(len(line) + 1 for line in lines)]
         flagged = bytearray(len(row["text"]) + 1)
@@ -146,7 +139,7 @@ def found_training() -> None:
     """Print what is found of the filler that the section model learns from: the families were widened with it."""
     scores: Counter[float] = Counter()
     count = 0
-    for row in map(json.loads, (ROOT / "training" / "padding" / "padding.jsonl").open(encoding="utf-8")):
+    for row in read_jsonl(ROOT / "training" / "padding" / "padding.jsonl"):
         if "label" not in row:
             count += 1
             scores.update(section.score for section in sections(row.get("lang", "en"), row["text"].split("\n")))
@@ -157,7 +150,7 @@ def found_training() -> None:
 def found_cases() -> dict[str, Any]:
     counts: Counter[tuple[str, str]] = Counter()
     hits: Counter[tuple[str, str]] = Counter()
-    for row in map(json.loads, CASES.open(encoding="utf-8")):
+    for row in read_jsonl(CASES):
         for key in ((row["set"], row["lang"]), (row["set"], "**all**")):
             counts[key] += 1
             hits[key] += bool(sections(row["lang"], [row["text"]]))
@@ -170,7 +163,7 @@ def found_cases() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared_dir() / "data")
+    parser.add_argument("--data", type=labelled, default=str(shared_dir() / "data"))
     parser.add_argument("--show", action="store_true", help="print each genuine text with a flag")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -71,8 +71,8 @@ _HEADING = re.compile(r"^\s*([^:：]{2,30})\s?[:：]\s*(.+)$", re.DOTALL)
 _DATE = re.compile(
     r"\W*(?:[^\W\d]+\.?,?\s+)?(?:\d{1,2}\W+(?:[^\W\d]+\W+){0,2}|[^\W\d]+\W+\d{1,2}\w{0,2}\W+)(?:\d{1,2}\W+)?(?:19|20)\d\d\W*"
 )
-# Program code, markup and JSON: signs that prose never has side by side. Nothing repeats without bound before a match.
 _QUOTES = frozenset("«‹")
+# Program code, markup and JSON: signs that prose never has side by side. Nothing repeats without bound before a match.
 _CODE_SIGNS = frozenset("=(){}[]<>;:")
 _CODE = re.compile(
     r"""(?xa)
@@ -375,6 +375,8 @@ def _beside_plea(lines: _Lines, i: int) -> bool:
 def _between(lines: _Lines) -> None:
     """Mark short lines between two hits. A sentence is spared: with half the page cut away, it may be the article's."""
     hits = [i for i in range(len(lines)) if lines.marks[i] is not None]
+    if len(hits) < 2:
+        return
     head = _headline(lines.texts, [found.source if found else "" for found in lines.marks])
     for before, after in pairwise(hits):
         gap = range(before + 1, after)
@@ -485,8 +487,9 @@ def _learned(documents: list[Document], config: Config) -> list[Document]:
         spans = list(document.spans)
         by_rule = [span.category if span.source.startswith("rule:") else "" for span in spans]
         limit = stricter if any(span.source.startswith("site:") for span in spans) else usual
-        head = _headline(own, ["" if span.label == "content" else span.source for span in spans])
-        for i in np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist():
+        likely = np.flatnonzero((np.asarray(scores) >= limit) & ~hits).tolist()
+        head = _headline(own, ["" if span.label == "content" else span.source for span in spans]) if likely else None
+        for i in likely:
             span = spans[i]
             if scores[i] < SENTENCE_SCORE and _goes_on(own, spans, i):
                 continue

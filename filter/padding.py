@@ -15,11 +15,15 @@ from typing import Any, NamedTuple
 import re2
 
 from .folding import WIDE, fold_lines, word_count
+from .matching import options, search_set
 
 __all__ = ["Found", "Kind", "Phrases"]
 
 MAX_LINE_CHARS = 1_200
 """A longer line is more than a section; what it is made of is for the model to judge."""
+
+MAX_MIB = 32
+"""Memory for each automaton."""
 
 MAX_LINES = 6
 MIN_WORDS = 9
@@ -140,7 +144,10 @@ class Phrases:
             alone = [number for number, kind in enumerate(self._kinds) if self._least[kind.rule] == 1]
             several = [number for number, kind in enumerate(self._kinds) if self._least[kind.rule] > 1]
             # Gaps multiply the states of an automaton: two of half the size are smaller and faster than one.
-            self._sets = [(numbers, self._compiled(numbers)) for numbers in (alone, several[::2], several[1::2])]
+            self._sets = [
+                (numbers, search_set((self._kinds[number].pattern for number in numbers), MAX_MIB))
+                for numbers in (alone, several[::2], several[1::2])
+            ]
         encoded = [line.encode() for line in folded]
         # Hardly any batch holds a phrase that is enough alone.
         alone_too = self._sets[0][1].Match(b"\n".join(encoded))
@@ -148,13 +155,6 @@ class Phrases:
             first, last = 0 if alone_too else 1, 1 if _DIGIT.search(line) else len(self._sets)
             sets = self._sets[first:last] if line else ()
             yield [numbers[i] for numbers, found in sets for i in found.Match(letters) or ()]
-
-    def _compiled(self, numbers: Sequence[int]) -> Any:
-        found = re2.Set.SearchSet(_options())
-        for number in numbers:
-            found.Add(self._kinds[number].pattern)
-        found.Compile()
-        return found
 
     def _sections(self, lines: Sequence[str], suspects: dict[int, _Line]) -> Iterator[Found]:
         done = 0
@@ -223,20 +223,12 @@ class Phrases:
     def _places(self, line: _Line, number: int) -> Iterator[_Place]:
         pattern = self._each.get(number)
         if pattern is None:
-            pattern = self._each[number] = re2.compile(self._kinds[number].pattern, _options())
+            pattern = self._each[number] = re2.compile(self._kinds[number].pattern, options(MAX_MIB))
         text, at = line.folded, 0
         while (match := pattern.search(text, at)) is not None:
             yield _Place(match.start(), match.end())
             # The blank behind a phrase is the one before the next.
             at = max(match.end() - text[: match.end()].endswith(" "), match.start() + 1)
-
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = 32 << 20
-    return options
 
 
 def _speaks_for_itself(section: Sequence[_Line], rest: Sequence[str]) -> bool:

@@ -21,6 +21,7 @@ import re2
 from .document import CATEGORIES, LABELS, Label
 from .errors import RuleError
 from .folding import GLUED, MAX_CHARS, WIDE, fold, fold_lines, strip_marks, word_count
+from .matching import options, search_set
 from .openings import Openings
 from .padding import Kind, Phrases
 
@@ -37,6 +38,9 @@ FILLER = PACKS / "filler"
 
 MAX_AMBIGUOUS_CHARS = 10
 """A longer line must be in the script of the rule's language; with kana it is Japanese, without Chinese."""
+
+MAX_MIB = 256
+"""Memory for the automaton of a pattern."""
 
 MIN_KINDS = 3
 """How many kinds of stock phrase make a section filler, unless its rule says otherwise."""
@@ -260,13 +264,10 @@ class Rules:
 
 def _compiled(pattern: str) -> Any:
     """Return what finds a pattern in UTF-8: a set of one, which is asked faster than a pattern by itself."""
-    found = re2.Set.SearchSet(_options())
     try:
-        found.Add(pattern)
-        found.Compile()
+        return search_set([pattern], MAX_MIB)
     except re2.error as error:
         raise RuleError("a pattern is too large; shorten its repetitions") from error
-    return found
 
 
 def _variants(text: str) -> list[str]:
@@ -465,21 +466,13 @@ class _Compiler:
         # Shipped patterns are compiled when first needed: a test has seen to it that they can be.
         if pattern not in self._patterns and not where.startswith(str(PACKS)):
             try:
-                re2.compile(pattern, _options())
+                re2.compile(pattern, options(MAX_MIB))
             except re2.error as error:
                 reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
                 raise RuleError(
                     f"{where}: pattern cannot be compiled: {reason}; RE2 has no look-around and no backreferences"
                 ) from error
         return self._patterns.setdefault(pattern, len(self._patterns))
-
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = 256 << 20
-    return options
 
 
 def _pattern(text: str, spaced: bool, words: Mapping[str, str], where: str) -> str | None:

@@ -839,8 +839,6 @@ def _cross_trees(
     rate: float,
     bags: int = 1,
     features: float = 1.0,
-    most: int | None = None,
-    most_cross: int = MAX_CROSS_ROWS,
 ) -> tuple[Trees, Floats]:
     """Return trees learned on everything known, and scores of each row from trees that did not see its fold."""
     fit = partial(fit_trees, rounds=rounds, depth=depth, rate=rate, bags=bags, features=features)
@@ -848,16 +846,15 @@ def _cross_trees(
     for number in range(FOLDS):
         train, held = known & (fold != number), fold == number
         if held.any():
-            chosen = _sample(np.flatnonzero(train), most_cross)
+            chosen = _sample(np.flatnonzero(train))
             scores[held] = fit(rows[chosen], target[chosen], weights[chosen])(rows[held])
-    chosen = _sample(np.flatnonzero(known), most)
-    return fit(rows[chosen], target[chosen], weights[chosen]), scores
+    return fit(rows[known], target[known], weights[known]), scores
 
 
-def _sample(rows: Ints, most: int | None) -> Ints:
-    if most is None or len(rows) <= most:
+def _sample(rows: Ints) -> Ints:
+    if len(rows) <= MAX_CROSS_ROWS:
         return rows
-    return np.sort(np.random.default_rng(_SEED).choice(rows, most, replace=False))
+    return np.sort(np.random.default_rng(_SEED).choice(rows, MAX_CROSS_ROWS, replace=False))
 
 
 def _fit_judge(

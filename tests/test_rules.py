@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from filter.errors import RuleError
 from filter.folding import MAX_CHARS, fold, fold_lines, word_count
-from filter.rules import PACKS, Match, Rule, Rules, _options, _variants, check, load_packs
+from filter.matching import search_set
+from filter.rules import MAX_MIB, PACKS, Match, Rule, Rules, _variants, check, load_packs
 
 LANGUAGES = (
     *("en", "es", "fr", "de", "it", "pt", "nl", "pl", "sv", "da", "no", "fi"),
@@ -204,11 +205,8 @@ def test_long_lines_match_nothing() -> None:
 
 @lru_cache(maxsize=1)
 def all_patterns(rules: Rules) -> tuple[list[int], re2.Set]:
-    numbers, patterns = list(rules._triggered), re2.Set.SearchSet(_options())
-    for number in numbers:
-        patterns.Add(rules._patterns[number])
-    patterns.Compile()
-    return numbers, patterns
+    numbers = list(rules._triggered)
+    return numbers, search_set((rules._patterns[number] for number in numbers), MAX_MIB)
 
 
 def one_by_one(rules: Rules, lines: list[str]) -> list[Match | None]:
@@ -291,13 +289,13 @@ def test_a_pattern_that_backtracks_for_ever_elsewhere_is_matched(tmp_path: Path)
 def test_a_pattern_too_large_to_look_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = own_rules(tmp_path, RULE)
 
-    def options() -> re2.Options:
+    def options(max_mib: int) -> re2.Options:
         small = re2.Options()
         small.log_errors = False
         small.max_mem = 1 << 10
         return small
 
-    monkeypatch.setattr("filter.rules._options", options)
+    monkeypatch.setattr("filter.matching.options", options)
     with pytest.raises(RuleError, match="too large"):
         rules.match(["Support our work!"])
 
